@@ -1,0 +1,127 @@
+// Package decode holds the contract of step 2: payload bytes in, Readings out.
+//
+// Each protocol is a package beside this one (internal/decode/json, internal/decode/hj212, ...) of one shape:
+// decode.go, decode_test.go, fuzz_test.go, bench_test.go, cases in testdata/payloads/<protocol>/. Decoding is pure:
+// no I/O, no clock, no registry. A Reading is not yet normalised: its unit, datum and property name are the source's.
+package decode
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Causes of a decode error. Each maps to a sensor.Reason by ReasonOf.
+var (
+	ErrTruncated   = errors.New("payload ends too early")
+	ErrChecksum    = errors.New("checksum does not fit")
+	ErrMalformed   = errors.New("payload breaks the format's grammar")
+	ErrUnsupported = errors.New("well formed, but of a kind situ does not take")
+	ErrEncoding    = errors.New("text is not in the expected encoding")
+	ErrNumber      = errors.New("not a finite number")
+	ErrPosition    = errors.New("position outside the world")
+	ErrTime        = errors.New("time cannot be read")
+	ErrBound       = errors.New("payload exceeds a bound")
+	ErrEmpty       = errors.New("payload is empty")
+)
+
+// Reading is one value as its source said it.
+type Reading struct {
+	Serial      string           // identity inside the frame (MN, devEUI); "" = the topic says which Thing
+	Key         string           // the payload's own name of the value, e.g. "a34004-Rtd"
+	Property    string           // the name to look up: Key without its statistic, e.g. "a34004"
+	Statistic   sensor.Statistic //
+	Time        int64            // phenomenonTime, Unix ms UTC; 0 = the payload has none
+	ResultTime  int64            // Unix ms UTC; 0 = same as Time
+	Number      float64          // the result, unless Text is set
+	Text        string           // results that are words
+	Unit        string           // UCUM, only if the payload names it
+	Position    geo.LonLat       // in the source's datum; see HasPosition
+	HasPosition bool
+	Quality     sensor.Quality // what the payload itself says (HJ 212 flags)
+	Err         error          // this value alone is unusable (wraps a cause above); its neighbours stand
+}
+
+// Decoder turns payloads of one protocol into Readings. It is not for concurrent use: each connection has its own.
+type Decoder interface {
+	// Decode appends the readings in payload to dst. On error dst is returned unchanged.
+	// The readings do not alias payload. No readings and no error means: nothing to store (a heartbeat, a command).
+	Decode(dst []Reading, payload []byte) ([]Reading, error)
+}
+
+// Protocol is one entry of the list that the gateway's configuration chooses from.
+type Protocol struct {
+	Name string // the last level of the topic, e.g. "hj212"
+	New  func(Settings) (Decoder, error)
+}
+
+// Settings are what a source may say about its payloads. The zero value is the protocol's usual.
+type Settings struct {
+	Zone     string `json:"zone,omitempty" yaml:"zone"`         // IANA name for times without zone; "" = Asia/Shanghai
+	CRC      string `json:"crc,omitempty" yaml:"crc"`           // strict, variants (known wrong ones pass, flagged) or off
+	Encoding string `json:"encoding,omitempty" yaml:"encoding"` // "" = UTF-8
+}
+
+// Error says where in a payload decoding stopped, and why.
+type Error struct {
+	Protocol string
+	Offset   int    // byte offset in the payload, -1 = not known
+	Field    string // "" = none in particular
+	Err      error
+}
+
+func (e *Error) Error() string {
+	where := ""
+	if e.Field != "" {
+		where += fmt.Sprintf(" field %q", e.Field)
+	}
+	if e.Offset >= 0 {
+		where += fmt.Sprintf(" at byte %d", e.Offset)
+	}
+	return e.Protocol + where + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ReasonOf maps a decode error to the word that counters and dead letters use.
+func ReasonOf(err error) sensor.Reason {
+	for _, c := range [...]struct {
+		err    error
+		reason sensor.Reason
+	}{
+		{ErrTruncated, sensor.ReasonTruncated}, {ErrChecksum, sensor.ReasonChecksum},
+		{ErrUnsupported, sensor.ReasonUnsupported}, {ErrEncoding, sensor.ReasonEncoding},
+		{ErrNumber, sensor.ReasonNumber}, {ErrPosition, sensor.ReasonPosition},
+		{ErrTime, sensor.ReasonTime}, {ErrBound, sensor.ReasonBound}, {ErrEmpty, sensor.ReasonEmpty},
+	} {
+		if errors.Is(err, c.err) {
+			return c.reason
+		}
+	}
+	return sensor.ReasonMalformed
+}
+
+// Interner gives one string per distinct byte sequence, so that a stream of payloads with the same few keys
+// allocates each key once. It holds at most 4096 keys of at most 64 bytes; beyond that it copies. Not for concurrent use.
+type Interner struct {
+	m map[string]string
+}
+
+// String returns b as a string that does not alias b.
+func (t *Interner) String(b []byte) string {
+	if s, ok := t.m[string(b)]; ok { // the compiler does not allocate for this look-up
+		return s
+	}
+	s := string(b)
+	if len(b) > 64 || len(t.m) >= 4096 {
+		return s
+	}
+	if t.m == nil {
+		t.m = make(map[string]string, 16)
+	}
+	t.m[s] = s
+	return s
+}
