@@ -1,0 +1,206 @@
+// Package broker is the embedded MQTT front: an MQTT 3.1, 3.1.1 and 5 server (mochi) that takes PUBLISH packets
+// and hands them to a Handler. It routes nothing: subscriptions are refused, nothing is retained or stored.
+//
+// A QoS 1 PUBLISH is acknowledged when, and only when, its Session calls Client.Ack: mochi by itself would send
+// PUBACK before anybody has stored the message. QoS 2 is refused with reason 0x9B. Clauses in brackets are those
+// of MQTT Version 5.0 (OASIS, 2019), where they equal 3.1.1's.
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// Bounds on one connection.
+const (
+	MaxPacket      = 2 << 20          // bytes; a larger one closes the connection, as MQTT asks [MQTT-3.1.2-24]
+	ReceiveMaximum = 4096             // QoS 1 messages a version 5 client may have unacknowledged
+	connectTimeout = 10 * time.Second // from accept to CONNECT
+	ackTimeout     = 10 * time.Second // a client that does not read its PUBACKs is dropped
+	writesPending  = 64
+)
+
+// Errors a Handler returns from Connect; each becomes its MQTT reason code.
+var (
+	ErrCredentials = errors.New("bad user name or password")
+	ErrTopic       = errors.New("not allowed on this topic")
+)
+
+// Handler decides who may connect.
+type Handler interface {
+	// Connect is called for each CONNECT. willTopic is "" when there is no Will. An error refuses the connection.
+	Connect(c *Client, user string, password []byte, willTopic string) (Session, error)
+}
+
+// Session takes what one connection publishes. Its methods are called by that connection's goroutine alone.
+type Session interface {
+	// Publish takes one PUBLISH. payload belongs to the session from now on. For qos 1 the session calls
+	// c.Ack(id) once the message is safe, from any goroutine, in the order of receipt [MQTT-4.6.0-2].
+	// An error closes the connection without an acknowledgement, so that the client sends again.
+	Publish(topic string, payload []byte, qos byte, id uint16) error
+	// Close tells that the connection is gone.
+	Close()
+}
+
+// Options of a Server.
+type Options struct {
+	Addr    string      // host:port; port 0 picks a free one
+	TLS     *tls.Config // nil = plain
+	Handler Handler
+	Logger  *slog.Logger
+	Refused func(reason string) // counter hook: connections and packets refused, by reason
+}
+
+// Server is the broker. Make one with Listen, then Serve.
+type Server struct {
+	mq       *mqtt.Server
+	listener net.Listener
+}
+
+// Listen binds the address, so that Addr is known and a port in use is reported before anything else starts.
+func Listen(o Options) (*Server, error) {
+	ln, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for MQTT on %s: %w", o.Addr, err)
+	}
+	ln = firstByteDeadline{ln}
+	if o.TLS != nil {
+		ln = tls.NewListener(ln, o.TLS)
+	}
+	if o.Refused == nil {
+		o.Refused = func(string) {}
+	}
+	caps := mqtt.NewDefaultServerCapabilities()
+	caps.MaximumClientWritesPending = writesPending
+	caps.MaximumPacketSize = MaxPacket
+	caps.ReceiveMaximum = ReceiveMaximum
+	caps.MaximumSessionExpiryInterval = 60 // sessions hold nothing here
+	caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0
+	caps.TopicAliasMaximum = 1024
+	mq := mqtt.New(&mqtt.Options{
+		Capabilities: caps, Logger: slog.New(quiet{o.Logger.Handler()}),
+		ClientNetReadBufferSize: 16 << 10, SysTopicResendInterval: 3600,
+	})
+	if err := mq.AddHook(&hook{handler: o.Handler, logger: o.Logger, refused: o.Refused, server: mq}, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("add hook: %w", err), ln.Close())
+	}
+	if err := mq.AddListener(listeners.NewNet("mqtt", ln)); err != nil {
+		return nil, errors.Join(fmt.Errorf("add listener: %w", err), ln.Close())
+	}
+	return &Server{mq: mq, listener: ln}, nil
+}
+
+// Addr is the address bound.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve takes connections until ctx ends, then disconnects every client (reason 0x8B) and returns.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.mq.Serve(); err != nil {
+		return fmt.Errorf("serve MQTT: %w", err)
+	}
+	<-ctx.Done()
+	return s.mq.Close()
+}
+
+// Clients is the number of open connections.
+func (s *Server) Clients() int64 { return atomic.LoadInt64(&s.mq.Info.ClientsConnected) }
+
+// firstByteDeadline gives a new connection a bounded time to say CONNECT; mochi's keep-alive takes over then.
+type firstByteDeadline struct{ net.Listener }
+
+func (l firstByteDeadline) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = c.SetDeadline(time.Now().Add(connectTimeout))
+	}
+	return c, err
+}
+
+// quiet passes errors only: mochi logs each disconnection as a warning, which situ counts instead.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelError && q.Handler.Enabled(ctx, l)
+}
+
+// Client is one connection.
+type Client struct {
+	cl     *mqtt.Client
+	server *mqtt.Server
+
+	mu      sync.Mutex    // guards acks
+	acks    []byte        // PUBACK packets not yet written
+	wake    chan struct{} // holds one token when acks is not empty
+	done    chan struct{} // closed when the connection is gone
+	session Session
+
+	established atomic.Bool // CONNACK was sent
+}
+
+// ID is the MQTT client identifier.
+func (c *Client) ID() string { return c.cl.ID }
+
+// Remote is the peer's address.
+func (c *Client) Remote() string { return c.cl.Net.Remote }
+
+// Ack sends PUBACK for packet id. It never blocks: the packets of one group commit leave in one write.
+func (c *Client) Ack(id uint16) {
+	c.mu.Lock()
+	c.acks = append(c.acks, packets.Puback<<4, 2, byte(id>>8), byte(id)) // no reason code = success [MQTT-3.4.2.1]
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stop closes the connection; code is told to a version 5 client.
+func (c *Client) Stop(err error) {
+	_ = c.server.DisconnectClient(c.cl, reasonCode(err)) // its error is the code itself, or a connection already gone
+}
+
+// writeAcks moves acknowledgements to the socket until the connection ends.
+func (c *Client) writeAcks() {
+	var out []byte
+	for {
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+		c.mu.Lock()
+		out, c.acks = c.acks, out[:0]
+		c.mu.Unlock()
+		c.cl.Lock() // WritePacket takes the same lock
+		_ = c.cl.Net.Conn.SetWriteDeadline(time.Now().Add(ackTimeout))
+		_, err := c.cl.Net.Conn.Write(out)
+		c.cl.Unlock()
+		if err != nil {
+			c.cl.Stop(err)
+			return
+		}
+	}
+}
+
+func reasonCode(err error) packets.Code {
+	switch {
+	case errors.Is(err, ErrCredentials):
+		return packets.ErrBadUsernameOrPassword
+	case errors.Is(err, ErrTopic):
+		return packets.ErrNotAuthorized
+	case errors.Is(err, errQoS2):
+		return packets.ErrQosNotSupported
+	}
+	return packets.ErrQuotaExceeded
+}
