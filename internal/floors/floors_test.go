@@ -14,13 +14,13 @@ const module = "github.com/situ-city/situ/"
 // room has to be put on a floor. Floor 0 imports nothing of situ.
 var floorOf = map[string]int{
 	"cmd/": 5, "internal/journey": 5, "internal/app": 5,
-	"internal/gateway": 4, "internal/ingester": 4, "internal/query": 4, "internal/city": 4, "internal/bench": 4,
+	"internal/replay": 4, "internal/gateway": 4, "internal/ingester": 4, "internal/query": 4, "internal/city": 4, "internal/bench": 4,
 	"internal/livestate": 3, "internal/warning": 3, "internal/live": 3,
 	"internal/decode": 2, "internal/registry": 2, "internal/normalize": 2, "internal/spool": 2, "internal/bus": 2,
 	"internal/store": 2, "internal/tile": 2, "internal/sqlgate": 2, "internal/batch": 2,
 	"pkg/sensor": 1,
 	"pkg/geo":    0, "schema": 0, "web": 0, "internal/embedded": 0, "internal/version": 0,
-	"internal/tools": 0, "internal/floors": 0, "internal/deps": 0,
+	"internal/tools": 0, "internal/publisher": 0, "internal/progress": 0, "internal/floors": 0, "internal/deps": 0,
 }
 
 // sideways lists the imports allowed inside one floor: importer prefix -> imported prefixes.
