@@ -1,0 +1,86 @@
+package spool
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// file and filesystem are what the writer needs of the disk; tests put failing ones in their place.
+type file interface {
+	io.WriterAt
+	Sync() error // data, and what is needed to read it
+	Truncate(size int64) error
+	Close() error
+}
+
+type filesystem interface {
+	create(path string) (file, error) // fails if path exists
+	open(path string) (file, error)   // for writing
+	remove(path string) error
+	syncDir(dir string) error
+	replace(path string, content []byte) error // durably, or not at all
+}
+
+type disk struct{}
+
+type diskFile struct{ *os.File }
+
+func (f diskFile) Sync() error { return datasync(f.File) }
+
+func (disk) create(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{f}, nil
+}
+
+func (disk) open(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{f}, nil
+}
+
+func (disk) remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (disk) syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func (d disk) replace(path string, content []byte) (err error) {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	return d.syncDir(filepath.Dir(path))
+}
