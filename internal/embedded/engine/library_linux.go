@@ -28,7 +28,6 @@ type library struct {
 	setSignalHandlers func(enabled int32)
 	connect           func(argc int32, argv **byte) *handle
 	closeConn         func(conn *handle)
-	shutdown          func() int32
 
 	query        statement
 	stream       statement
@@ -74,7 +73,6 @@ func (l *library) symbols() map[string]any {
 		"chdb_set_signal_handlers_enabled": &l.setSignalHandlers,
 		"chdb_connect":                     &l.connect,
 		"chdb_close_conn":                  &l.closeConn,
-		"chdb_shutdown":                    &l.shutdown,
 		"chdb_query_with_params_n":         &l.query,
 		"chdb_stream_query_with_params_n":  &l.stream,
 		"chdb_stream_fetch_result":         &l.streamFetch,

@@ -70,7 +70,9 @@ func (q *request) readURL(v url.Values, r *http.Request) error {
 	q.format = first(v.Get("default_format"), r.Header.Get("X-ClickHouse-Format"), "TabSeparated")
 	q.revision, _ = strconv.ParseUint(v.Get("client_protocol_version"), 10, 64)
 	q.whole, q.frames = isOn(v.Get("wait_end_of_query")), isOn(v.Get("compress"))
-	q.encoding = chooseEncoding(r.Header.Get("Accept-Encoding"))
+	if isOn(v.Get("enable_http_compression")) { // off by default, as in ClickHouse
+		q.encoding = chooseEncoding(r.Header.Get("Accept-Encoding"))
+	}
 	for name := range v {
 		value := v.Get(name)
 		if p, ok := strings.CutPrefix(name, "param_"); ok {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type server struct {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/ping" || r.Method == http.MethodGet && r.URL.RawQuery == "" {
+		w.Header().Set(pidHeader, strconv.Itoa(os.Getpid()))
 		_, _ = io.WriteString(w, "Ok.\n") // a client that left needs no answer
 		return
 	}

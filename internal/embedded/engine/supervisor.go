@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,7 +31,7 @@ type SupervisorConfig struct {
 
 	StartTimeout time.Duration // until it answers; 0 means 60 s
 	Grace        time.Duration // from SIGTERM to SIGKILL; 0 means 15 s
-	MinBackoff   time.Duration // between a death and the next start, doubling; 0 means 200 ms
+	MinBackoff   time.Duration // before the next start; doubles while it dies without ever answering; 0 means 200 ms
 	MaxBackoff   time.Duration // 0 means 10 s
 
 	Log        *slog.Logger          // also for what the process writes to stderr; nil discards
@@ -105,8 +106,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 func (s *Supervisor) keep(ctx context.Context) error {
 	backoff := s.cfg.MinBackoff
 	for {
-		began := time.Now()
-		err := s.once(ctx)
+		answered, err := s.once(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -115,7 +115,7 @@ func (s *Supervisor) keep(ctx context.Context) error {
 		if errors.As(err, &exit) && exit.ExitCode() == ExitRefused {
 			return fmt.Errorf("store process refuses to run: %s", s.lastWords(err))
 		}
-		if time.Since(began) > s.cfg.MaxBackoff {
+		if answered {
 			backoff = s.cfg.MinBackoff
 		}
 		s.cfg.Log.Error("store process died", "err", err, "restart_in", backoff)
@@ -135,24 +135,24 @@ func (s *Supervisor) lastWords(err error) string {
 	return first(s.last, err.Error())
 }
 
-// once runs the process until it dies or ctx ends.
-func (s *Supervisor) once(ctx context.Context) error {
+// once runs the process until it dies or ctx ends, and says whether it ever answered.
+func (s *Supervisor) once(ctx context.Context) (answered bool, err error) {
 	p, err := s.start()
 	if err != nil {
-		return fmt.Errorf("start the store process: %w", err)
+		return false, fmt.Errorf("start the store process: %w", err)
 	}
 	late := time.NewTimer(s.cfg.StartTimeout)
 	defer late.Stop()
 	poll := time.NewTicker(pingEvery)
 	defer poll.Stop()
-	for Ping(ctx, s.cfg.Socket) != nil {
+	for !s.answers(ctx, p) {
 		select {
 		case <-p.died:
-			return p.err
+			return false, p.err
 		case <-ctx.Done():
-			return s.terminate(p)
+			return false, s.terminate(p)
 		case <-late.C:
-			return errors.Join(fmt.Errorf("no answer within %s", s.cfg.StartTimeout), s.terminate(p))
+			return false, errors.Join(fmt.Errorf("no answer within %s", s.cfg.StartTimeout), s.terminate(p))
 		case <-poll.C:
 		}
 	}
@@ -160,10 +160,16 @@ func (s *Supervisor) once(ctx context.Context) error {
 	defer s.setDown()
 	select {
 	case <-p.died:
-		return p.err
+		return true, p.err
 	case <-ctx.Done():
-		return s.terminate(p)
+		return true, s.terminate(p)
 	}
+}
+
+// answers is whether this very process answers: another's socket may be in its place.
+func (s *Supervisor) answers(ctx context.Context, p *process) bool {
+	pid, err := ping(ctx, s.cfg.Socket)
+	return err == nil && pid == strconv.Itoa(p.cmd.Process.Pid)
 }
 
 const pingEvery = 20 * time.Millisecond
@@ -299,6 +305,14 @@ func (s *Supervisor) WaitReady(ctx context.Context) error {
 
 // Ping asks the store on socket once whether it answers.
 func Ping(ctx context.Context, socket string) error {
+	_, err := ping(ctx, socket)
+	return err
+}
+
+// pidHeader tells on /ping which process answers.
+const pidHeader = "Situ-Store-Pid"
+
+func ping(ctx context.Context, socket string) (pid string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -308,15 +322,15 @@ func Ping(ctx context.Context, socket string) error {
 	defer t.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://situ-store/ping", nil)
 	if err != nil {
-		return fmt.Errorf("ping the store: %w", err)
+		return "", fmt.Errorf("ping the store: %w", err)
 	}
 	res, err := t.RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("ping the store: %w", err)
+		return "", fmt.Errorf("ping the store: %w", err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("ping the store: %s", res.Status)
+		return "", fmt.Errorf("ping the store: %s", res.Status)
 	}
-	return nil
+	return res.Header.Get(pidHeader), nil
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/situ-city/situ/internal/embedded/engine"
 )
@@ -163,19 +164,25 @@ func Library(t testing.TB) string {
 // Supervised runs a store process of its own on dir, for tests that kill it.
 // It answers once WaitReady returns; stop ends it.
 func Supervised(dir, library string, log *slog.Logger) (s *engine.Supervisor, socket string, stop func() error, err error) {
-	socket = filepath.Join(dir, "s")
-	s, err = engine.NewSupervisor(engine.SupervisorConfig{
-		Argv:   []string{os.Args[0]},
-		Env:    append(os.Environ(), childEnv+"="+strings.Join([]string{library, dir, socket}, "\n")),
-		Socket: socket, Log: log,
-	})
+	cfg := SupervisorConfig(dir, library, log, nil)
+	s, err = engine.NewSupervisor(cfg)
 	if err != nil {
 		return nil, "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	return s, socket, func() error { cancel(); return <-ended }, nil
+	return s, cfg.Socket, func() error { cancel(); return <-ended }, nil
+}
+
+// SupervisorConfig is how Supervised runs the store.
+func SupervisorConfig(dir, library string, log *slog.Logger, r prometheus.Registerer) engine.SupervisorConfig {
+	socket := filepath.Join(dir, "s")
+	return engine.SupervisorConfig{
+		Argv:   []string{os.Args[0]},
+		Env:    append(os.Environ(), childEnv+"="+strings.Join([]string{library, dir, socket}, "\n")),
+		Socket: socket, Log: log, Registerer: r,
+	}
 }
 
 func (s *store) start(library string) error {
