@@ -51,6 +51,16 @@ type Decoder interface {
 	Decode(dst []Reading, payload []byte) ([]Reading, error)
 }
 
+// Emptier is what a Decoder also implements when its payloads may rightly hold no values.
+type Emptier interface {
+	// Empty says why the last Decode gave neither a reading nor an error: sensor.ReasonHeartbeat,
+	// ReasonCommand, ReasonBirth or ReasonNoValues.
+	Empty() sensor.Reason
+}
+
+// MaxReadings bounds what one payload may become; a payload with more is refused with ErrBound.
+const MaxReadings = 4096
+
 // Protocol is one entry of the list that the gateway's configuration chooses from.
 type Protocol struct {
 	Name string // the last level of the topic, e.g. "hj212"
