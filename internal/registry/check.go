@@ -1,0 +1,120 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// FieldError names the field that a Thing, a Datastream or a row of a register was refused for, and how to fix it.
+type FieldError struct {
+	Field string
+	Text  string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Text }
+
+// Bounds on texts, in bytes of UTF-8.
+const (
+	maxName      = 256
+	maxAddress   = 512
+	maxSerial    = 128
+	maxScenes    = 16
+	maxScene     = 64
+	maxUnit      = 64
+	maxSourceKey = 512
+	maxProperty  = 64
+	maxInterval  = 366 * 24 * time.Hour
+)
+
+// CheckThing refuses a Thing the ledger must not hold. The error is a *FieldError or wraps sensor.ErrThingID.
+func CheckThing(t *sensor.Thing) error {
+	if _, err := sensor.ParseThingID(string(t.ID)); err != nil {
+		return err
+	}
+	if t.ID.Key() == 0 {
+		return fmt.Errorf("%s hashes to zero: %w", t.ID, ErrCollision)
+	}
+	if len(t.Scenes) > maxScenes {
+		return &FieldError{"scenes", fmt.Sprintf("%d tags; at most %d", len(t.Scenes), maxScenes)}
+	}
+	if t.Original != (geo.LonLat{}) {
+		if err := checkPosition(t.Original); err != nil {
+			return err
+		}
+	} else if err := checkPosition(t.Location); err != nil {
+		return err
+	}
+	err := errors.Join(checkText("name", t.Name, maxName), checkText("address", t.Address, maxAddress),
+		checkText("serial", t.Serial, maxSerial))
+	for _, s := range t.Scenes {
+		err = errors.Join(err, checkText("scenes", s, maxScene))
+	}
+	return err
+}
+
+// checkPosition refuses what is not on the Earth, and says so when the two numbers look swapped.
+func checkPosition(p geo.LonLat) error {
+	switch {
+	case p.Valid():
+		return nil
+	case geo.LonLat{Lon: p.Lat, Lat: p.Lon}.Valid():
+		return &FieldError{"lat", fmt.Sprintf("%v is beyond 90 degrees: longitude and latitude look swapped; write lon %v, lat %v", p.Lat, p.Lat, p.Lon)}
+	case !(math.Abs(p.Lat) <= 90):
+		return &FieldError{"lat", fmt.Sprintf("%v is outside the world; want degrees from -90 to 90", p.Lat)}
+	}
+	return &FieldError{"lon", fmt.Sprintf("%v is outside the world; want degrees from -180 to 180", p.Lon)}
+}
+
+// CheckDatastream refuses a Datastream the ledger must not hold; it fills in a zero ID.
+func CheckDatastream(d *sensor.Datastream) error {
+	if _, err := sensor.ParseThingID(string(d.Thing)); err != nil {
+		return err
+	}
+	if d.Property == "" && d.SourceKey == "" {
+		return &FieldError{"property", "neither property nor source key; give at least one"}
+	}
+	if d.Interval < 0 || d.Interval > maxInterval {
+		return &FieldError{"interval", fmt.Sprintf("%v is not between 0 and a year", d.Interval)}
+	}
+	for _, p := range []*float64{d.Min, d.Max} {
+		if p != nil && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
+			return &FieldError{"range", "not a finite number"}
+		}
+	}
+	if d.Min != nil && d.Max != nil && *d.Min > *d.Max {
+		return &FieldError{"range", fmt.Sprintf("min %v is above max %v", *d.Min, *d.Max)}
+	}
+	// A source key is whatever the payload says; only what would break the id's own form is refused.
+	if len(d.SourceKey) > maxSourceKey || !utf8.ValidString(d.SourceKey) || strings.ContainsRune(d.SourceKey, 0) {
+		return &FieldError{"source_key", fmt.Sprintf("want UTF-8 without NUL, at most %d bytes", maxSourceKey)}
+	}
+	if err := errors.Join(checkText("property", string(d.Property), maxProperty), checkText("unit", d.Unit, maxUnit)); err != nil {
+		return err
+	}
+	id := sensor.NewDatastreamID(d.Thing, d.Property, d.Statistic, d.SourceKey)
+	if d.ID != 0 && d.ID != id {
+		return &FieldError{"id", fmt.Sprintf("%s; thing, property, statistic and source key make it %s", d.ID, id)}
+	}
+	d.ID = id
+	return nil
+}
+
+func checkText(field, s string, most int) error {
+	switch {
+	case len(s) > most:
+		return &FieldError{field, fmt.Sprintf("%d bytes long; at most %d", len(s), most)}
+	case !utf8.ValidString(s):
+		return &FieldError{field, "not UTF-8"}
+	case strings.IndexFunc(s, unicode.IsControl) >= 0:
+		return &FieldError{field, "holds a control character (a line break or a tab?)"}
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+// Package registry is the one ledger of Things and Datastreams: SQLite on disk, an immutable snapshot in memory.
+//
+// In: Things and Datastreams declared by owners (CSV register, HTTP) or by their first reading (the bus).
+// Out: look-ups for the hot path (Snapshot: no lock, no copy, no I/O), a numbered change feed, a snapshot file.
+// It is written by cmd/query alone (Registry); gateways and ingesters follow it over HTTP and live on their
+// snapshot file while there is no link (Follower). Both give the same Snapshot.
+//
+// # Change feed
+//
+// Each change is the whole new state of one Thing or Datastream. Its number is given inside the transaction that
+// stores it, so numbers rise in the order of commits and a reader that has seen n can never miss something below n.
+// A number is never given twice, not even after kill -9; today there are no holes, but readers must allow them.
+// The number also stands as Version in the Thing or Datastream itself, and the newest is the Snapshot's Version.
+//
+// # Which Datastream a value belongs to
+//
+// A value is looked up by its exact id: sensor.NewDatastreamID(thing, catalogue property, statistic, source key as
+// sent). If that is not declared, TemplateID(thing, property) is tried: a Datastream declared by its property
+// alone (statistic instant, no source key) is a template: its unit, interval and range hold for every source key and
+// every statistic of that property. Readings are never stored under a template's id; they keep their exact id.
+// The registry keeps exact look-ups sufficient by itself: a Datastream that its first reading declared (Auto) takes
+// unit, interval and range from the Thing's template, when it is declared and whenever the template changes.
+//
+// # What it never does
+//
+// It never overwrites what an owner declared with what a reading implied, never deletes (a Thing retires), never
+// guesses a datum silently, and never puts a credential into feed or snapshot file.
+package registry

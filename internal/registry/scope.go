@@ -1,0 +1,49 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Scope says under whose topics a credential may publish: "owner/name" one Thing, "owner" all Things of an owner,
+// "*" everybody's (a gateway of a lower level, a simulator). The zero value allows nothing.
+type Scope string
+
+// ErrScope: the text is none of the three forms.
+var ErrScope = errors.New(`not a scope (want "owner/name", "owner" or "*")`)
+
+// ParseScope checks the form. "owner/*" is read as "owner".
+func ParseScope(s string) (Scope, error) {
+	s = strings.TrimSuffix(s, "/*")
+	owner, name, one := strings.Cut(s, "/")
+	if s == "*" || sensor.ValidName(owner) && (!one || sensor.ValidName(name)) {
+		return Scope(s), nil
+	}
+	return "", fmt.Errorf("%q: %w", s, ErrScope)
+}
+
+// Allows reports whether the scope covers a Thing. It does not allocate.
+func (s Scope) Allows(thing sensor.ThingID) bool {
+	if s == "" {
+		return false
+	}
+	rest, ok := strings.CutPrefix(string(thing), string(s))
+	return s == "*" || ok && (rest == "" || rest[0] == '/' && !strings.Contains(string(s), "/"))
+}
+
+// AllowsTopic reports whether the scope covers a topic of the form situ/v1/{owner}/{thing}/... It does not allocate.
+func (s Scope) AllowsTopic(topic string) bool {
+	rest, ok := strings.CutPrefix(topic, "situ/v1/")
+	if !ok {
+		return false
+	}
+	owner, after, ok := strings.Cut(rest, "/")
+	name, _, more := strings.Cut(after, "/")
+	if !ok || !more || owner == "" || name == "" {
+		return false
+	}
+	return s.Allows(sensor.ThingID(rest[:len(owner)+1+len(name)]))
+}
