@@ -1,0 +1,51 @@
+package h3
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/uber/h3-go/v4"
+
+	"github.com/situ-city/situ/pkg/geo"
+)
+
+// slab is the widest strip of longitude handed to the library at once: it takes polygons wider than half the
+// world for ones that cross the 180th meridian.
+const slab = 90.0
+
+// Cover gives the cells of resolution res that touch the box, sorted. ErrCover when there would be more than
+// MaxCover of them (judged by area before any is computed, so a hostile box costs nothing).
+func Cover(b geo.BBox, res int) ([]geo.Cell, error) {
+	if !b.Valid() {
+		return nil, fmt.Errorf("cover of %v: %w", b, geo.ErrPosition)
+	}
+	mean, err := h3.HexagonAreaAvgM2(res)
+	if err != nil {
+		return nil, fmt.Errorf("cover at %d: %w", res, ErrResolution)
+	}
+	if n := boxArea(b) / mean; n > MaxCover {
+		return nil, fmt.Errorf("cover at %d: about %.0f, at most %d: %w", res, n, MaxCover, ErrCover)
+	}
+	// A box of no width is no polygon; 1e-7 degrees is the unit positions are stored in. At 180 and at the poles
+	// it cannot grow, so the other side does.
+	b = b.Grow(1e-7)
+	var out []geo.Cell
+	for west := b.West; west < b.East; west += slab {
+		east := math.Min(west+slab, b.East)
+		loop := h3.GeoLoop{{Lat: b.South, Lng: west}, {Lat: b.South, Lng: east}, {Lat: b.North, Lng: east}, {Lat: b.North, Lng: west}}
+		cells, err := h3.PolygonToCellsExperimental(h3.GeoPolygon{GeoLoop: loop}, res, h3.ContainmentOverlapping)
+		if err != nil {
+			return nil, fmt.Errorf("cover of %v at %d: %w", b, res, err)
+		}
+		out = appendCells(out, cells)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// boxArea is the area in square metres on the sphere.
+func boxArea(b geo.BBox) float64 {
+	const rad, radius = math.Pi / 180, 6371008.8
+	return radius * radius * (b.East - b.West) * rad * (math.Sin(b.North*rad) - math.Sin(b.South*rad))
+}
