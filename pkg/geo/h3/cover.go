@@ -14,7 +14,8 @@ import (
 // world for ones that cross the 180th meridian.
 const slab = 90.0
 
-// Cover gives the cells of resolution res that touch the box, sorted. ErrCover when there would be more than
+// Cover gives the cells of resolution res that touch the box, sorted; beyond 75 degrees of latitude, where cells
+// are no longer the shapes that straight lines between their corners draw, some may be missing. ErrCover when there would be more than
 // MaxCover of them (judged by area before any is computed, so a hostile box costs nothing).
 func Cover(b geo.BBox, res int) ([]geo.Cell, error) {
 	if !b.Valid() {
