@@ -230,7 +230,7 @@ func (d *Divisions) Center(code DivisionCode) (LonLat, bool) {
 }
 
 // Bounds is the box around all outlines.
-func (d *Divisions) Bounds() BBox { return d.outlines.bounds }
+func (d *Divisions) Bounds() Box { return d.outlines.bounds }
 
 // GeoJSON is a FeatureCollection of the districts' outlines with properties code, name and center.
 // The bytes are shared: callers do not change them.

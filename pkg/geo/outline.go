@@ -10,7 +10,7 @@ import (
 // line from it to the east crosses the edges an odd number of times (islands and holes come out right by themselves).
 type shape struct {
 	code  DivisionCode
-	box   BBox
+	box   Box
 	rings [][]LonLat
 	bands [][]edge // bands[i] has the edges that touch row i of the index's grid
 }
@@ -32,13 +32,13 @@ func newShape(code DivisionCode, kind string, coordinates json.RawMessage) (shap
 	if err != nil {
 		return shape{}, err
 	}
-	s := shape{code: code, box: emptyBBox()}
+	s := shape{code: code, box: noBox()}
 	for _, polygon := range polygons {
 		for _, ring := range polygon {
 			r := make([]LonLat, len(ring))
 			for i, v := range ring {
 				r[i] = LonLat{Lon: v[0], Lat: v[1]}
-				s.box = s.box.Extend(r[i])
+				s.box = s.box.extend(r[i])
 			}
 			s.rings = append(s.rings, r)
 		}
@@ -75,7 +75,7 @@ const gridStep = 0.04
 // outlineIndex answers most points by one look at a grid: squares that no edge touches belong to one district
 // whole. The others name the districts whose edges touch them.
 type outlineIndex struct {
-	bounds     BBox
+	bounds     Box
 	cols, rows int
 	shapes     []shape
 	whole      []DivisionCode // per square; 0 = none, or look at candidates
@@ -83,9 +83,9 @@ type outlineIndex struct {
 }
 
 func newOutlineIndex(shapes []shape) outlineIndex {
-	x := outlineIndex{bounds: emptyBBox(), shapes: shapes}
+	x := outlineIndex{bounds: noBox(), shapes: shapes}
 	for i := range shapes {
-		x.bounds = x.bounds.Union(shapes[i].box)
+		x.bounds = x.bounds.union(shapes[i].box)
 	}
 	x.cols = int(math.Ceil((x.bounds.East-x.bounds.West)/gridStep)) + 1
 	x.rows = int(math.Ceil((x.bounds.North-x.bounds.South)/gridStep)) + 1
@@ -117,7 +117,7 @@ func (x *outlineIndex) addEdges(i uint8) {
 	s := &x.shapes[i]
 	s.bands = make([][]edge, x.rows)
 	s.edges(func(e edge) {
-		box := emptyBBox().Extend(e.a).Extend(e.b)
+		box := noBox().extend(e.a).extend(e.b)
 		c0, r0 := x.square(LonLat{Lon: box.West, Lat: box.South})
 		c1, r1 := x.square(LonLat{Lon: box.East, Lat: box.North})
 		for r := r0; r <= r1; r++ {
@@ -148,4 +148,13 @@ func (x *outlineIndex) at(p LonLat) DivisionCode {
 		}
 	}
 	return x.whole[square]
+}
+
+// noBox holds nothing; extend and union make boxes of it that do not cross the 180th meridian.
+func noBox() Box { return Box{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)} }
+
+func (b Box) extend(p LonLat) Box { return b.union(Box{p.Lon, p.Lat, p.Lon, p.Lat}) }
+
+func (b Box) union(c Box) Box {
+	return Box{min(b.West, c.West), min(b.South, c.South), max(b.East, c.East), max(b.North, c.North)}
 }

@@ -87,11 +87,11 @@ func (t Tile) Fraction(p LonLat) (x, y float64) {
 }
 
 // Bounds is the tile's box in degrees.
-func (t Tile) Bounds() BBox {
+func (t Tile) Bounds() Box {
 	side := float64(uint32(1) << t.Z)
 	nw := FromMercator(float64(t.X)/side, float64(t.Y)/side)
 	se := FromMercator(float64(t.X+1)/side, float64(t.Y+1)/side)
-	return BBox{West: nw.Lon, South: se.Lat, East: se.Lon, North: nw.Lat}
+	return Box{West: nw.Lon, South: se.Lat, East: se.Lon, North: nw.Lat}
 }
 
 // ResolutionForZoom is the H3 resolution of the cells shown at a zoom (docs/api.md): a cell is then about 10 to 40

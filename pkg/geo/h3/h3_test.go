@@ -143,7 +143,7 @@ func TestCoverHoldsEveryPoint(t *testing.T) {
 		a, res := anywhere(t), rapid.IntRange(3, 9).Draw(t, "res")
 		size := rapid.Float64Range(0, 20).Draw(t, "cells wide") * 2 / math.Pow(math.Sqrt(7), float64(res-3))
 		a.Lat *= 75.0 / 90
-		b := geo.BBox{West: a.Lon, South: a.Lat, East: math.Min(180, a.Lon+size), North: math.Min(75, a.Lat+size)}
+		b := geo.Box{West: a.Lon, South: a.Lat, East: math.Min(180, a.Lon+size), North: math.Min(75, a.Lat+size)}
 		cells, err := Cover(b, res)
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestCoverHoldsEveryPoint(t *testing.T) {
 
 // What a viewport asks for must not be much more than what it shows.
 func TestCoverOfAViewport(t *testing.T) {
-	b := geo.BBox{West: 106.3, South: 29.4, East: 106.8, North: 29.8}
+	b := geo.Box{West: 106.3, South: 29.4, East: 106.8, North: 29.8}
 	cells, err := Cover(b, 8)
 	if err != nil {
 		t.Fatal(err)
@@ -170,11 +170,11 @@ func TestCoverOfAViewport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		box := geo.BBox{West: 180, South: 90, East: -180, North: -90}
+		box := geo.Box{West: 180, South: 90, East: -180, North: -90}
 		for _, p := range corners {
-			box = box.Extend(p)
+			box = geo.Box{West: min(box.West, p.Lon), South: min(box.South, p.Lat), East: max(box.East, p.Lon), North: max(box.North, p.Lat)}
 		}
-		if !box.Intersects(b) {
+		if box.West > b.East || b.West > box.East || box.South > b.North || b.South > box.North {
 			t.Errorf("%s does not touch the box", c)
 		}
 	}
@@ -187,8 +187,20 @@ func TestCoverOfAViewport(t *testing.T) {
 	}
 }
 
+func TestCoverAcrossTheAntimeridian(t *testing.T) {
+	cells, err := Cover(geo.Box{West: 179.5, South: -10, East: -179.5, North: -9}, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []geo.LonLat{{Lon: 179.7, Lat: -9.5}, {Lon: -179.7, Lat: -9.5}, {Lon: 180, Lat: -9.2}} {
+		if !slices.Contains(cells, CellAt(p, 6)) {
+			t.Errorf("%v is not covered by the %d cells", p, len(cells))
+		}
+	}
+}
+
 func TestCoverOfTheWorld(t *testing.T) {
-	world := geo.BBox{West: -180, South: -90, East: 180, North: 90}
+	world := geo.Box{West: -180, South: -90, East: 180, North: 90}
 	cells, err := Cover(world, 0)
 	if err != nil || len(cells) != 122 {
 		t.Errorf("%d cells of resolution 0, %v, want 122", len(cells), err)
@@ -228,10 +240,12 @@ func TestRefusals(t *testing.T) {
 	if _, err := Children(c, 15); !errors.Is(err, ErrCover) {
 		t.Errorf("282 million children: %v", err)
 	}
-	if _, err := Cover(geo.BBox{West: 2, East: 1}, 5); !errors.Is(err, geo.ErrPosition) {
-		t.Errorf("box inside out: %v", err)
+	for _, b := range []geo.Box{{South: 2, North: 1}, {West: -181, East: 1}, {East: math.NaN()}, {North: 91}} {
+		if _, err := Cover(b, 5); !errors.Is(err, geo.ErrPosition) {
+			t.Errorf("%v: %v", b, err)
+		}
 	}
-	if _, err := Cover(geo.BBox{}, 16); !errors.Is(err, ErrResolution) {
+	if _, err := Cover(geo.Box{}, 16); !errors.Is(err, ErrResolution) {
 		t.Errorf("cover at 16: %v", err)
 	}
 }
@@ -263,7 +277,7 @@ func BenchmarkAppendBoundary(b *testing.B) {
 
 func BenchmarkCoverViewport(b *testing.B) {
 	b.ReportAllocs()
-	box := geo.BBox{West: 106.3, South: 29.4, East: 106.8, North: 29.8}
+	box := geo.Box{West: 106.3, South: 29.4, East: 106.8, North: 29.8}
 	n := 0
 	for b.Loop() {
 		cells, err := Cover(box, 8)
