@@ -107,6 +107,34 @@ func CheckDatastream(d *sensor.Datastream) error {
 	return nil
 }
 
+// checkDeclared is CheckDatastream for an owner's word: the property must be in the catalogue, and the unit must be
+// one that its results can be converted from. The unit is put into its UCUM form.
+func (r *Registry) checkDeclared(d *sensor.Datastream) error {
+	if err := CheckDatastream(d); err != nil || r.opt.Catalogue == nil {
+		return err
+	}
+	if d.Unit != "" {
+		unit, err := sensor.ParseUnit(d.Unit)
+		if err != nil {
+			return &FieldError{"unit", err.Error()}
+		}
+		d.Unit = unit.String()
+	}
+	if d.Property == "" {
+		return nil
+	}
+	p, known := r.opt.Catalogue.ByCode(d.Property)
+	if !known {
+		return &FieldError{"property", fmt.Sprintf("%q is not in the catalogue; see /v1/properties, or leave it empty and give the source key", d.Property)}
+	}
+	if d.Unit != "" {
+		if _, err := sensor.NewConversion(d.Unit, p.Unit); err != nil {
+			return &FieldError{"unit", err.Error()}
+		}
+	}
+	return nil
+}
+
 func checkText(field, s string, most int) error {
 	switch {
 	case len(s) > most:

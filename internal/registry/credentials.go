@@ -27,7 +27,7 @@ var (
 // Credential is what may be shown of an MQTT credential: everything but its password, which nobody has.
 type Credential struct {
 	User    string     `json:"user"`
-	Scope   Scope      `json:"scope"`
+	Scope   TopicScope `json:"scope"`
 	Created time.Time  `json:"created"`
 	Rotated *time.Time `json:"rotated,omitempty"` // when the present password was issued, unless that is the first
 	Revoked *time.Time `json:"revoked,omitempty"`
@@ -50,7 +50,7 @@ var noHash [sha256.Size]byte
 
 // CheckCredential tells where user may publish, if the password is right. It reads memory only. The password holds 256
 // random bits, so one round of SHA-256 is enough: there is nothing to guess. The comparison takes constant time.
-func (r *Registry) CheckCredential(user string, password []byte) (Scope, bool) {
+func (r *Registry) CheckCredential(user string, password []byte) (TopicScope, bool) {
 	given := sha256.Sum256(password)
 	c := r.credentials.Load().users.get(xxhash.Sum64String(user))
 	want := &noHash
@@ -65,11 +65,11 @@ func (r *Registry) CheckCredential(user string, password []byte) (Scope, bool) {
 
 // IssueCredential makes a password for user, 43 characters holding 32 random bytes, and returns it: it can never be read again.
 // For a user that has one already, the old password stops working at once (rotation); the scope becomes the given one.
-func (r *Registry) IssueCredential(ctx context.Context, user string, scope Scope) (password string, err error) {
+func (r *Registry) IssueCredential(ctx context.Context, user string, scope TopicScope) (password string, err error) {
 	if user == "" || len(user) > 128 || !utf8.ValidString(user) || strings.IndexFunc(user, isBlank) >= 0 {
 		return "", fmt.Errorf("issue credential to %q: %w", user, ErrUser)
 	}
-	if scope, err = ParseScope(string(scope)); err != nil {
+	if scope, err = ParseTopicScope(string(scope)); err != nil {
 		return "", fmt.Errorf("issue credential to %s: %w", user, err)
 	}
 	secret := make([]byte, 32)

@@ -24,7 +24,7 @@ func TestCredentials(t *testing.T) {
 	if err != nil || other == first {
 		t.Fatal(err)
 	}
-	check := func(r *Registry, user, password string, want Scope) {
+	check := func(r *Registry, user, password string, want TopicScope) {
 		t.Helper()
 		if got, ok := r.CheckCredential(user, []byte(password)); got != want || ok != (want != "") {
 			t.Errorf("%s with %.4s...: scope %q %v, want %q", user, password, got, ok, want)
@@ -85,7 +85,7 @@ func TestCredentialRefusals(t *testing.T) {
 			t.Errorf("user %q: %v", user, err)
 		}
 	}
-	for _, scope := range []Scope{"", "/", "a/", "/b", "a/b/c", "#", "a/+", "**", "situ/v1/a"} {
+	for _, scope := range []TopicScope{"", "/", "a/", "/b", "a/b/c", "#", "a/+", "**", "situ/v1/a"} {
 		if _, err := r.IssueCredential(t.Context(), "u", scope); !errors.Is(err, ErrScope) {
 			t.Errorf("scope %q: %v", scope, err)
 		}
@@ -97,7 +97,7 @@ func TestCredentialRefusals(t *testing.T) {
 
 func TestScope(t *testing.T) {
 	for _, c := range []struct {
-		scope Scope
+		scope TopicScope
 		topic string
 		thing sensor.ThingID
 		want  bool
@@ -120,7 +120,7 @@ func TestScope(t *testing.T) {
 		}
 	}
 	for _, topic := range []string{"", "situ/v1/", "situ/v1/a", "situ/v1/a/b", "situ/v1//b/json", "situ/v1/a//json", "x/v1/a/b/json", "$SYS/a/b/c"} {
-		if Scope("*").AllowsTopic(topic) {
+		if TopicScope("*").AllowsTopic(topic) {
 			t.Errorf("* allows %q", topic)
 		}
 	}

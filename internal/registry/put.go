@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -16,16 +15,12 @@ import (
 // Original is taken to mean its Location, in WGS 84. Placed, Location, Cell and (where it is 0) Division are computed.
 // A Datastream's ID and Thing may be left zero. Neither t nor streams are kept or changed.
 func (r *Registry) PutThing(ctx context.Context, t *sensor.Thing, streams ...*sensor.Datastream) (*sensor.Thing, error) {
-	next, err := r.declared(t)
-	if err != nil {
-		return nil, err
-	}
 	var stored *sensor.Thing
-	err = r.update(ctx, func(b *batch) (err error) {
+	err := r.update(ctx, func(b *batch) (err error) {
 		if old, ok := b.Thing(t.ID); t.Version != 0 && (!ok || old.Version != t.Version) {
 			return fmt.Errorf("put %s over version %d: %w", t.ID, t.Version, ErrVersion)
 		}
-		if stored, _, err = b.thing(next); err != nil {
+		if stored, _, err = b.declaredThing(t); err != nil {
 			return err
 		}
 		for _, d := range streams {
@@ -53,15 +48,18 @@ func (r *Registry) PutDatastream(ctx context.Context, d *sensor.Datastream) (*se
 	return stored, nil
 }
 
-// declared gives the Thing as an owner's word: copied, checked and placed.
-func (r *Registry) declared(t *sensor.Thing) (*sensor.Thing, error) {
+// declaredThing is the owner's word on a Thing.
+func (b *batch) declaredThing(t *sensor.Thing) (stored *sensor.Thing, changed bool, err error) {
 	next := *t
-	next.Auto = false
-	next.Scenes = slices.Clone(t.Scenes)
+	next.Auto, next.Scenes = false, slices.Clone(t.Scenes)
 	if err := CheckThing(&next); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return &next, r.place(&next)
+	if old, known := b.Thing(t.ID); known {
+		b.r.releaseDivision(old, &next)
+	}
+	b.r.place(&next)
+	return b.thing(&next)
 }
 
 // declaredStream is the owner's word on one Datastream of thing.
@@ -74,7 +72,7 @@ func (b *batch) declaredStream(thing sensor.ThingID, d *sensor.Datastream) error
 	if next.Thing != thing {
 		return &FieldError{"thing", fmt.Sprintf("%s is not %s, whose Datastream this is to be", next.Thing, thing)}
 	}
-	if err := CheckDatastream(next); err != nil {
+	if err := b.r.checkDeclared(next); err != nil {
 		return err
 	}
 	_, err := b.datastream(next)
@@ -90,34 +88,6 @@ func cloneStream(d *sensor.Datastream) *sensor.Datastream {
 		}
 	}
 	return &c
-}
-
-// place fills Location, Cell and Division from what the owner said, or clears them all.
-func (r *Registry) place(t *sensor.Thing) error {
-	if t.Original == (geo.LonLat{}) && t.Location != (geo.LonLat{}) {
-		t.Original, t.CRS = t.Location, geo.WGS84
-	}
-	if t.Original != (geo.LonLat{}) {
-		t.Placed = true
-	}
-	t.Location, t.Cell = geo.LonLat{}, 0
-	if !t.Placed {
-		t.CRS = 0
-		return nil
-	}
-	if r.opt.Place != nil {
-		if err := r.opt.Place(t); err != nil {
-			return fmt.Errorf("place %s: %w", t.ID, err)
-		}
-	} else if t.CRS == geo.WGS84 || t.CRS == geo.CGCS2000 {
-		t.Location = t.Original
-	} else {
-		return &FieldError{"crs", fmt.Sprintf("%s cannot be converted here; give WGS84", t.CRS)}
-	}
-	if r.opt.CellAt != nil {
-		t.Cell = r.opt.CellAt(t.Location)
-	}
-	return nil
 }
 
 // Declare takes in what first readings declared (auto-register), in one transaction, and reports how many Things and
@@ -222,9 +192,7 @@ func (b *batch) declareThing(t *sensor.Thing) (fresh int, err error) {
 	if err := CheckThing(&next); err != nil {
 		return 0, err
 	}
-	if err := b.r.place(&next); err != nil {
-		return 0, err
-	}
+	b.r.place(&next)
 	if _, _, err := b.thing(&next); err != nil || known {
 		return 0, err
 	}

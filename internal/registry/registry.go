@@ -43,16 +43,15 @@ var (
 // MaxDatastreams bounds the Datastreams of one Thing.
 const MaxDatastreams = 4096
 
-// Options of a Registry. The zero value works: no datum conversion, no divisions, no cells, no catalogue.
+// Options of a Registry. The zero value works: no divisions, no cells, no catalogue.
 type Options struct {
 	Logger *slog.Logger     // nil = silent
 	Clock  func() time.Time // nil = time.Now
 
-	// Catalogue resolves the property names of a CSV register. nil = every name is its own source key.
+	// Catalogue resolves property names and checks units. nil = a CSV register must give source keys.
 	Catalogue *sensor.Catalogue
-	// Place computes t.Location (WGS 84) and, where none was declared, t.Division from t.Original in t.CRS. An error
-	// refuses the Thing. nil = WGS 84 and CGCS2000 are taken as they are, other systems are refused.
-	Place func(t *sensor.Thing) error
+	// Divisions gives the district of a position where the owner declared none. nil = none is given.
+	Divisions *geo.Divisions
 	// CellAt gives the H3 cell of resolution 12. nil = Things carry no cell.
 	CellAt func(geo.LonLat) geo.Cell
 }

@@ -120,7 +120,6 @@ func TestRefusals(t *testing.T) {
 		"control": {with(func(x *sensor.Thing) { x.Address = "a\nb" }), "address: holds a control character"},
 		"utf8":    {with(func(x *sensor.Thing) { x.Name = "\xff" }), "name: not UTF-8"},
 		"scenes":  {with(func(x *sensor.Thing) { x.Scenes = make([]string, 17) }), "scenes: 17 tags"},
-		"datum":   {with(func(x *sensor.Thing) { x.CRS = geo.GCJ02 }), "crs: GCJ02 cannot be converted here"},
 	} {
 		if _, err := r.PutThing(t.Context(), c.thing); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, c.want)
@@ -173,31 +172,72 @@ func TestSerialMovesToTheSuccessor(t *testing.T) {
 
 func TestPlace(t *testing.T) {
 	o := testOptions(t)
-	o.Place = func(x *sensor.Thing) error {
-		x.Location = geo.LonLat{Lon: x.Original.Lon - 0.003, Lat: x.Original.Lat + 0.002}
-		if x.Division == 0 {
-			x.Division = 500103
-		}
-		return nil
+	divisions, err := geo.LoadDivisions()
+	if err != nil {
+		t.Fatal(err)
 	}
-	o.CellAt = func(p geo.LonLat) geo.Cell { return 0x8c40e9a1b2c3dff }
+	o.Divisions, o.CellAt = divisions, func(geo.LonLat) geo.Cell { return 0x8c40e9a1b2c3dff }
 	r, err := Open(t.Context(), filepath.Join(t.TempDir(), "r.db"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
+	put := func(x *sensor.Thing) *sensor.Thing {
+		t.Helper()
+		s, err := r.PutThing(t.Context(), x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	yuzhong, jiangbei := geo.LonLat{Lon: 106.562, Lat: 29.556}, geo.LonLat{Lon: 106.574, Lat: 29.606}
+
 	given := thing("city/a")
-	given.CRS, given.Cell = geo.GCJ02, 99
-	s, err := r.PutThing(t.Context(), given)
-	if err != nil || s.Original != given.Original || s.CRS != geo.GCJ02 || s.Location.Lon != 106.55-0.003 || s.Division != 500103 || s.Cell != 0x8c40e9a1b2c3dff {
-		t.Errorf("%+v %v", s, err)
+	given.Original, given.CRS, given.Cell = yuzhong, geo.GCJ02, 99
+	a := put(given)
+	if a.Original != yuzhong || a.CRS != geo.GCJ02 || a.Location != geo.ToWGS84(yuzhong, geo.GCJ02) || a.Division != 500103 || a.Cell != 0x8c40e9a1b2c3dff {
+		t.Errorf("%+v", a)
 	}
-	if again, err := r.PutThing(t.Context(), s); err != nil || again != s { // what was stored, given back, changes nothing
-		t.Errorf("%+v %v", again, err)
+	if again := put(a); again != a { // what was stored, given back, changes nothing
+		t.Errorf("%+v", again)
 	}
-	given = &sensor.Thing{ID: "city/b", CRS: geo.BD09, Cell: 99}
-	if s, err := r.PutThing(t.Context(), given); err != nil || s.Placed || s.Cell != 0 || s.CRS != 0 {
-		t.Errorf("without a place: %+v %v", s, err)
+	moved := *a
+	moved.Original = jiangbei
+	if a = put(&moved); a.Division != 500105 {
+		t.Errorf("moved, the district that came by itself stays: %+v", a)
+	}
+	town := thing("city/town")
+	town.Original, town.Division = yuzhong, 500103001
+	town = put(town)
+	moved = *town
+	moved.Original = jiangbei
+	if s := put(&moved); s.Division != 500103001 {
+		t.Errorf("moved, the declared town is gone: %+v", s)
+	}
+	if s := put(&sensor.Thing{ID: "city/b", CRS: geo.BD09, Cell: 99}); s.Placed || s.Cell != 0 || s.CRS != 0 {
+		t.Errorf("without a place: %+v", s)
+	}
+	if s := put(&sensor.Thing{ID: "city/abroad", Location: geo.LonLat{Lon: -118, Lat: 34}}); !s.Placed || s.Original != s.Location || s.Division != 0 {
+		t.Errorf("abroad: %+v", s)
+	}
+}
+
+func TestDeclaredUnits(t *testing.T) {
+	r := openNew(t)
+	if _, err := r.PutThing(t.Context(), thing("city/a")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.PutDatastream(t.Context(), &sensor.Datastream{Thing: "city/a", Property: "pm10", Unit: "毫克/立方米"})
+	if err != nil || d.Unit != "mg/m3" {
+		t.Errorf("%+v %v", d, err)
+	}
+	for _, c := range []struct{ property, unit, want string }{
+		{"pm10", "furlong", "unit: "}, {"pm10", "Cel", "unit: "}, {"pm99", "", `property: "pm99" is not in the catalogue`},
+	} {
+		_, err := r.PutDatastream(t.Context(), &sensor.Datastream{Thing: "city/a", Property: sensor.PropertyCode(c.property), Unit: c.unit})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s in %s: %v", c.property, c.unit, err)
+		}
 	}
 }
 

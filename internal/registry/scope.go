@@ -8,25 +8,25 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-// Scope says under whose topics a credential may publish: "owner/name" one Thing, "owner" all Things of an owner,
+// TopicScope says under whose topics a credential may publish: "owner/name" one Thing, "owner" all Things of an owner,
 // "*" everybody's (a gateway of a lower level, a simulator). The zero value allows nothing.
-type Scope string
+type TopicScope string
 
 // ErrScope: the text is none of the three forms.
 var ErrScope = errors.New(`not a scope (want "owner/name", "owner" or "*")`)
 
-// ParseScope checks the form. "owner/*" is read as "owner".
-func ParseScope(s string) (Scope, error) {
+// ParseTopicScope checks the form. "owner/*" is read as "owner".
+func ParseTopicScope(s string) (TopicScope, error) {
 	s = strings.TrimSuffix(s, "/*")
 	owner, name, one := strings.Cut(s, "/")
 	if s == "*" || sensor.ValidName(owner) && (!one || sensor.ValidName(name)) {
-		return Scope(s), nil
+		return TopicScope(s), nil
 	}
 	return "", fmt.Errorf("%q: %w", s, ErrScope)
 }
 
 // Allows reports whether the scope covers a Thing. It does not allocate.
-func (s Scope) Allows(thing sensor.ThingID) bool {
+func (s TopicScope) Allows(thing sensor.ThingID) bool {
 	if s == "" {
 		return false
 	}
@@ -35,7 +35,7 @@ func (s Scope) Allows(thing sensor.ThingID) bool {
 }
 
 // AllowsTopic reports whether the scope covers a topic of the form situ/v1/{owner}/{thing}/... It does not allocate.
-func (s Scope) AllowsTopic(topic string) bool {
+func (s TopicScope) AllowsTopic(topic string) bool {
 	rest, ok := strings.CutPrefix(topic, "situ/v1/")
 	if !ok {
 		return false

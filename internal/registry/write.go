@@ -59,6 +59,9 @@ func (r *Registry) update(ctx context.Context, fn func(*batch) error) error {
 
 // thing adds or replaces a Thing. It takes t over. changed is false if the ledger says the same already.
 func (b *batch) thing(t *sensor.Thing) (stored *sensor.Thing, changed bool, err error) {
+	if len(t.Scenes) == 0 {
+		t.Scenes = nil // as it comes back from the file
+	}
 	if old, ok := b.Thing(t.ID); ok {
 		t.Version = old.Version
 		if reflect.DeepEqual(t, old) {
