@@ -20,7 +20,7 @@ func TestCatalogueLookup(t *testing.T) {
 	for _, tc := range []struct{ name, want string }{
 		{"pm2_5", "pm2_5"}, {"PM2.5", "pm2_5"}, {"pm25", "pm2_5"}, {"PM25", "pm2_5"}, {"a34004", "pm2_5"}, {"A34004", "pm2_5"},
 		{"细颗粒物", "pm2_5"}, {"TEM", "temperature"}, {"TEMP", "temperature"}, {"HUMI", "humidity"}, {"RH", "humidity"},
-		{"WD", "wind_direction"}, {"WS", "wind_speed"}, {"LAMPBLACK", "oil_fume"}, {"LA", "noise"}, {"Leq", "noise_leq"},
+		{"WD", "wind_direction"}, {"WS", "wind_speed"}, {"LAMPBLACK", "oil_fume"}, {"LA", ""}, {"Leq", "noise_leq"}, {"no", ""}, {"do", ""}, {"speed", ""},
 		{"wind-speed", "wind_speed"}, {"Dissolved Oxygen", "dissolved_oxygen"}, {"w01018", "cod"}, {"水位", "water_level"},
 		{"02", ""}, {"011", ""}, {"B01", ""}, {"S01", ""}, {"e20201", ""}, {"", ""}, {"e202xx", ""},
 		{"no such", ""}, {strings.Repeat("x", 65), ""}, {strings.Repeat("x", 1<<20), ""},
