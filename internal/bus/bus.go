@@ -36,11 +36,16 @@ type Log interface {
 	// Bounds gives the oldest offset still in the log and the offset the next message will get.
 	Bounds(ctx context.Context, part int32) (first, next int64, err error)
 	// Fetch appends messages of part to b: those at from, from+1, ... It stops before offset `to` (0 = no such
-	// stop), after maxRows rows have been reached, or at the end of the log; it waits until there is at least
-	// one message, or returns ctx's error. It returns the offset after the last message read.
+	// stop), after maxRows rows (dead letters and empties count as rows; 0 = no such stop) have been reached, at
+	// the end of the log, or earlier (its memory is bounded: see MaxFetchBytes); it waits until there is at least
+	// one message, or returns ctx's error. It returns the offset after the last message read: whoever wants all
+	// of [from, to) goes on from there.
 	// A [from, to) once fetched gives the same batch for ever, as long as b.Watermarks was the same at its start.
 	Fetch(ctx context.Context, part int32, from, to int64, maxRows int, b *sensor.Batch) (next int64, err error)
 }
+
+// MaxFetchBytes bounds what one Fetch reads beyond its first message.
+const MaxFetchBytes = 64 << 20
 
 // Position is where a group stands in a partition: everything before Offset is done.
 type Position struct {
