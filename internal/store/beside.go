@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// InsertRepeats lists the block's pairs for history. It comes before InsertRows, so that no SELECT sees two rows of a
+// pair; twice the same is once.
+func (s *Store) InsertRepeats(ctx context.Context, b *Block) error {
+	if len(b.Repeats) == 0 {
+		return nil
+	}
+	ids, times := make([]uint64, len(b.Repeats)), make([]int64, len(b.Repeats))
+	for i, p := range b.Repeats {
+		ids[i], times[i] = uint64(p.Datastream), p.PhenomenonTime
+	}
+	return s.send(ctx, "repeats", "datastream, phenomenon_time", func(batch driver.Batch) error {
+		if err := batch.Column(0).Append(ids); err != nil {
+			return err
+		}
+		return batch.Column(1).Append(times)
+	})
+}
+
+// InsertBeside writes the block's dead letters and gaps. Their tables keep one row an identity, so it may be repeated.
+func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
+	if err := s.insertDeadLetters(ctx, b.Batch.DeadLetters); err != nil {
+		return err
+	}
+	if len(b.Batch.Gaps) == 0 {
+		return nil
+	}
+	return s.send(ctx, "gaps", "gateway, epoch, lane, seq_from, seq_to, at, reason", func(batch driver.Batch) error {
+		for _, g := range b.Batch.Gaps {
+			if err := batch.Append(g.Gateway, g.Epoch, uint8(g.Lane), g.From, g.To, time.UnixMilli(g.At), g.Reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// insertDeadLetters sends one INSERT a month: a month of arrival is a table partition.
+func (s *Store) insertDeadLetters(ctx context.Context, letters []sensor.LoggedDeadLetter) error {
+	for len(letters) > 0 {
+		m := month(letters[0].Arrival)
+		n := slices.IndexFunc(letters, func(l sensor.LoggedDeadLetter) bool { return month(l.Arrival) != m })
+		if n < 0 {
+			n = len(letters)
+		}
+		if err := s.insertLetters(ctx, letters[:n]); err != nil {
+			return err
+		}
+		letters = letters[n:]
+	}
+	return nil
+}
+
+func (s *Store) insertLetters(ctx context.Context, letters []sensor.LoggedDeadLetter) error {
+	return s.send(ctx, "deadletter_versions", `gateway, epoch, lane, seq, idx, arrival_time, reason, detail, topic, protocol,
+		owner, thing, field, source, client, size, payload`, func(batch driver.Batch) error {
+		for i := range letters {
+			l := &letters[i]
+			if err := batch.Append(l.Gateway, l.Epoch, uint8(l.Lane), l.Seq, l.Idx, time.UnixMilli(l.Arrival), string(l.Reason),
+				l.Detail, l.Topic, l.Protocol, l.Owner, l.Thing, l.Field, l.Source, l.Client, uint64(l.Size), string(l.Payload)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// InsertBlock records that the block is stored. It comes last.
+func (s *Store) InsertBlock(ctx context.Context, b *Block) error {
+	producers := slices.SortedFunc(maps.Keys(b.Watermarks), compareProducers)
+	var gateways []string
+	var epochs []uint32
+	var lanes []uint8
+	var seqs []uint64
+	for _, p := range producers {
+		gateways, epochs = append(gateways, p.Gateway), append(epochs, p.Epoch)
+		lanes, seqs = append(lanes, uint8(p.Lane)), append(seqs, b.Watermarks[p])
+	}
+	empties := map[string]uint64{}
+	for _, e := range b.Batch.Empties {
+		empties[string(e.Reason)]++
+	}
+	return s.send(ctx, "ingest_blocks", `log, partition, block_from, block_to, watermark_gateway, watermark_epoch,
+		watermark_lane, watermark_seq, messages, observations, duplicates, dead_letters, declarations, gaps, empties`,
+		func(batch driver.Batch) error {
+			r := b.Batch
+			return batch.Append(b.Log, b.Partition, b.From, b.To, gateways, epochs, lanes, seqs, uint64(r.Messages), uint64(r.Len()),
+				uint64(r.Duplicates), uint64(len(r.DeadLetters)), uint64(len(r.Declarations)), uint64(len(r.Gaps)), empties)
+		})
+}
+
+func compareProducers(a, b sensor.Producer) int {
+	ka := a.Gateway + "\x00" + strconv.Itoa(int(a.Epoch)) + "\x00" + strconv.Itoa(int(a.Lane))
+	kb := b.Gateway + "\x00" + strconv.Itoa(int(b.Epoch)) + "\x00" + strconv.Itoa(int(b.Lane))
+	switch {
+	case ka < kb:
+		return -1
+	case ka > kb:
+		return 1
+	}
+	return 0
+}
+
+// send is one small INSERT.
+func (s *Store) send(ctx context.Context, table, columns string, fill func(driver.Batch) error) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
+	batch, err := s.conn.PrepareBatch(ctx, s.sql("INSERT INTO ~"+table+" ("+columns+")"))
+	if err != nil {
+		return wrap("prepare insert into "+table, err)
+	}
+	if err := fill(batch); err != nil {
+		_ = batch.Abort() // the first error is the one to tell
+		return wrap("fill insert into "+table, err)
+	}
+	return wrap("insert into "+table, batch.Send())
+}
+
+// StoredBlock is what is known of a block that is in the tables.
+type StoredBlock struct {
+	From, To   int64
+	Watermarks map[sensor.Producer]uint64
+}
+
+// NewestBlock gives the stored block of a log's partition that ends last among those ending at or before `to`.
+func (s *Store) NewestBlock(ctx context.Context, log string, partition int32, to int64) (b StoredBlock, found bool, err error) {
+	err = s.each(ctx, `SELECT block_from, block_to, watermark_gateway, watermark_epoch, watermark_lane, watermark_seq
+		FROM ~ingest_blocks FINAL WHERE log = {log:String} AND partition = {part:Int32} AND block_to <= {to:Int64}
+		ORDER BY block_to DESC, block_from LIMIT 1`, func(r driver.Rows) error {
+		var gateways []string
+		var epochs []uint32
+		var lanes []uint8
+		var seqs []uint64
+		if err := r.Scan(&b.From, &b.To, &gateways, &epochs, &lanes, &seqs); err != nil {
+			return err
+		}
+		found = true
+		b.Watermarks = make(map[sensor.Producer]uint64, len(seqs))
+		for i := range seqs {
+			b.Watermarks[sensor.Producer{Gateway: gateways[i], Epoch: epochs[i], Lane: sensor.Lane(lanes[i])}] = seqs[i]
+		}
+		return nil
+	}, clickhouse.Named("log", log), clickhouse.Named("part", partition), clickhouse.Named("to", to))
+	return b, found, wrap("read newest block", err)
+}
