@@ -19,7 +19,7 @@ type Config struct {
 
 	MemoryLimit uint64        // bytes the engine may use for queries and caches; 0 means 2 GiB
 	Readers     int           // statements at once; 0 means 8
-	Writers     int           // feeding INSERTs at once; 0 means 1
+	Writers     int           // feeding INSERTs at once; 0 means 2
 	Grace       time.Duration // for running requests when asked to stop; 0 means 5 s
 	Log         *slog.Logger  // nil discards
 }
@@ -28,7 +28,7 @@ const (
 	defaultMemoryLimit = 2 << 30
 	minMemoryLimit     = 512 << 20
 	defaultReaders     = 8
-	defaultWriters     = 1
+	defaultWriters     = 2
 	defaultGrace       = 5 * time.Second
 	maxSocketPath      = 107 // sun_path without its closing zero byte
 )

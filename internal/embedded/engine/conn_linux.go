@@ -113,11 +113,12 @@ func (c *conn) insert(sql, format string, body io.Reader, buf []byte) (rows uint
 	if err := c.insertFault(s); err != nil {
 		return 0, err
 	}
-	sent := 0
+	sent, refused := 0, false
 	for {
 		n, rerr := body.Read(buf)
 		if n > 0 && c.lib.insertAppend(s, &buf[0], uintptr(n)) != 0 {
-			break // the engine has refused the data: done tells why
+			refused = true // done tells why
+			break
 		}
 		sent += n
 		if rerr == io.EOF {
@@ -134,10 +135,10 @@ func (c *conn) insert(sql, format string, body io.Reader, buf []byte) (rows uint
 	}
 	r := c.lib.insertDone(s)
 	defer c.lib.resultDestroy(r)
-	if err := c.lib.errorOf(r); err != nil {
-		return 0, err
+	if err := c.lib.errorOf(r); err != nil || !refused {
+		return c.lib.resultRowsWritten(r), err
 	}
-	return c.lib.resultRowsWritten(r), nil
+	return 0, errRowsRefused
 }
 
 func (c *conn) insertFault(s handle) error {

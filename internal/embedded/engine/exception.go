@@ -23,7 +23,6 @@ const (
 	codeNoDataToInsert     = 108
 	codeIntoOutfileRefused = 193
 	codeTooManyQueries     = 202
-	codeBadRequest         = 36
 	codeUnknown            = 1002
 	codeNetwork            = 210
 )
@@ -35,6 +34,8 @@ var (
 	// not encode its batch (columns of unequal length) and then reports success, because
 	// the deferred CloseWithError in its batch sender captures a nil error.
 	errEmptyInsert = newException(codeNoDataToInsert, "NO_DATA_TO_INSERT", "INSERT came without a block of data")
+	// errRowsRefused: the engine ended an INSERT before its rows did, and named no reason.
+	errRowsRefused = newException(codeUnknown, "UNKNOWN_EXCEPTION", "INSERT was ended before all of its data was read")
 )
 
 func newException(code int, name, text string) *Exception {

@@ -52,7 +52,7 @@ func start(cfg Config) (*server, error) {
 		return nil, err
 	}
 	s := &server{
-		lib: lib, args: cfg.engineArgs(), log: cfg.Log,
+		lib: lib, args: cfg.engineArgs(), base: baseSettings(cfg.MemoryLimit), log: cfg.Log,
 		readers: make(chan struct{}, cfg.Readers), writers: make(chan struct{}, cfg.Writers),
 	}
 	if s.keeper, err = lib.open(s.args); err != nil {

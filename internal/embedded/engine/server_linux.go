@@ -24,6 +24,7 @@ const (
 type server struct {
 	lib   *library
 	args  []string
+	base  map[string]string // settings of every request
 	hello hello
 	log   *slog.Logger
 
@@ -104,7 +105,7 @@ func take(ctx context.Context, slots chan struct{}) error {
 
 // session opens the request's own connection with its database and settings.
 func (s *server) session(q *request) (*conn, error) {
-	text, err := prelude(q.database, q.settings)
+	text, err := prelude(q.database, q.settings, s.base)
 	if err != nil {
 		return nil, err
 	}

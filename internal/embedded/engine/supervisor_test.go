@@ -40,16 +40,16 @@ func TestAnsweredInsertsSurviveKill(t *testing.T) {
 	next := uint64(0)
 	for range kills {
 		victim := s.Pid()
-		go func() {
-			time.Sleep(time.Duration(20+random.IntN(150)) * time.Millisecond)
+		kill := time.AfterFunc(time.Duration(50+random.IntN(300))*time.Millisecond, func() {
 			_ = syscall.Kill(victim, syscall.SIGKILL) // it is ours and alive
-		}()
+		})
 		for {
 			if err := send(t, conn, fmt.Sprint("block ", next), next*size, (next+1)*size); err != nil {
 				break
 			}
 			next++
 		}
+		kill.Stop() // for an insert that failed of itself; the next line then tells
 		eventually(t, func() bool { pid := s.Pid(); return pid != 0 && pid != victim })
 		whole := one[uint64](t, conn, "SELECT count() FROM (SELECT block FROM raw GROUP BY block HAVING count() = 1000 AND uniqExact(x) = 1000)")
 		if n := count(t, conn); n != whole*size || whole != next && whole != next+1 {
