@@ -1,0 +1,17 @@
+// Package all lists the protocols of this build (step 2 of 8). The gateway's configuration chooses from the list;
+// nothing registers itself.
+package all
+
+import (
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/hj212"
+	"github.com/situ-city/situ/internal/decode/json"
+)
+
+// Protocols gives every protocol, each under the name that ends its topics.
+func Protocols() []decode.Protocol {
+	return []decode.Protocol{
+		hj212.Protocol(),
+		json.Protocol(),
+	}
+}
