@@ -109,27 +109,27 @@ func CheckDatastream(d *sensor.Datastream) error {
 
 // checkDeclared is CheckDatastream for an owner's word: the property must be in the catalogue, and the unit must be
 // one that its results can be converted from. The unit is put into its UCUM form.
-func (r *Registry) checkDeclared(d *sensor.Datastream) error {
-	if err := CheckDatastream(d); err != nil || r.opt.Catalogue == nil {
+func checkDeclared(d *sensor.Datastream, catalogue *sensor.Catalogue) error {
+	if err := CheckDatastream(d); err != nil || catalogue == nil {
 		return err
 	}
 	if d.Unit != "" {
 		unit, err := sensor.ParseUnit(d.Unit)
 		if err != nil {
-			return &FieldError{"unit", err.Error()}
+			return &FieldError{"unit", fmt.Sprintf("%q is not a unit situ knows; write UCUM, which is case-sensitive: ug/m3, mg/L, Cel, hPa, m/s, %%", d.Unit)}
 		}
 		d.Unit = unit.String()
 	}
 	if d.Property == "" {
 		return nil
 	}
-	p, known := r.opt.Catalogue.ByCode(d.Property)
+	p, known := catalogue.ByCode(d.Property)
 	if !known {
 		return &FieldError{"property", fmt.Sprintf("%q is not in the catalogue; see /v1/properties, or leave it empty and give the source key", d.Property)}
 	}
 	if d.Unit != "" {
 		if _, err := sensor.NewConversion(d.Unit, p.Unit); err != nil {
-			return &FieldError{"unit", err.Error()}
+			return &FieldError{"unit", fmt.Sprintf("%s cannot be converted to %s, the unit of %s: they measure different things", d.Unit, p.Unit, p.Code)}
 		}
 	}
 	return nil

@@ -14,12 +14,13 @@
 //
 // # Which Datastream a value belongs to
 //
-// A value is looked up by its exact id: sensor.NewDatastreamID(thing, catalogue property, statistic, source key as
-// sent). If that is not declared, TemplateID(thing, property) is tried: a Datastream declared by its property
-// alone (statistic instant, no source key) is a template: its unit, interval and range hold for every source key and
-// every statistic of that property. Readings are never stored under a template's id; they keep their exact id.
-// The registry keeps exact look-ups sufficient by itself: a Datastream that its first reading declared (Auto) takes
-// unit, interval and range from the Thing's template, when it is declared and whenever the template changes.
+// Snapshot.Lookup: a value is looked up by its exact id, sensor.NewDatastreamID(thing, catalogue property, statistic,
+// source key as sent). If that is not declared, TemplateID(thing, property) is tried: a Datastream declared by its
+// property alone (statistic instant, no source key) is a template: its unit, interval and range hold for every source
+// key and every statistic of that property but sums and counts, whose unit is another one (HJ 212's Cou is a mass, not
+// a concentration). Nothing is stored under a template's id: values keep their exact id.
+// Exact look-ups suffice for what readings declared: a Datastream that its first reading declared (Auto) takes unit,
+// interval and range from the Thing's template, when it is declared and whenever the template changes.
 //
 // # What it never does
 //

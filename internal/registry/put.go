@@ -72,7 +72,7 @@ func (b *batch) declaredStream(thing sensor.ThingID, d *sensor.Datastream) error
 	if next.Thing != thing {
 		return &FieldError{"thing", fmt.Sprintf("%s is not %s, whose Datastream this is to be", next.Thing, thing)}
 	}
-	if err := b.r.checkDeclared(next); err != nil {
+	if err := checkDeclared(next, b.r.opt.Catalogue); err != nil {
 		return err
 	}
 	_, err := b.datastream(next)

@@ -49,8 +49,20 @@ func TestPutAndLookUp(t *testing.T) {
 		if _, ok := s.Thing("city/b"); ok {
 			t.Error("finds city/b")
 		}
-		if d, ok := s.Template("city/a", "pm10"); !ok || d.Unit != "mg/m3" || !IsTemplate(d) {
+		if d, exact, ok := s.Lookup("city/a", "pm10", sensor.Average, "a34002-Avg"); !ok || exact || d.Unit != "mg/m3" || !IsTemplate(d) {
 			t.Errorf("template %+v %v", d, ok)
+		}
+		if d, exact, ok := s.Lookup("city/a", "pm2_5", sensor.Instant, "a34004-Rtd"); !ok || !exact || IsTemplate(d) {
+			t.Errorf("exact %+v %v %v", d, exact, ok)
+		}
+		for _, c := range []struct {
+			property sensor.PropertyCode
+			st       sensor.Statistic
+			key      string
+		}{{"pm2_5", sensor.Average, "a34004-Avg"}, {"pm10", sensor.Sum, "a34002-Cou"}, {"", sensor.Instant, "pm10"}} {
+			if d, _, ok := s.Lookup("city/a", c.property, c.st, c.key); ok {
+				t.Errorf("%v finds %+v", c, d)
+			}
 		}
 		if ds := s.DatastreamsOf("city/a"); len(ds) != 2 || ds[0].Property != "pm10" || ds[1].SourceKey != "a34004-Rtd" {
 			t.Errorf("datastreams %v", ds)
@@ -232,7 +244,7 @@ func TestDeclaredUnits(t *testing.T) {
 		t.Errorf("%+v %v", d, err)
 	}
 	for _, c := range []struct{ property, unit, want string }{
-		{"pm10", "furlong", "unit: "}, {"pm10", "Cel", "unit: "}, {"pm99", "", `property: "pm99" is not in the catalogue`},
+		{"pm10", "furlong", `unit: "furlong" is not a unit situ knows`}, {"pm10", "Cel", "unit: Cel cannot be converted to ug/m3"}, {"pm99", "", `property: "pm99" is not in the catalogue`},
 	} {
 		_, err := r.PutDatastream(t.Context(), &sensor.Datastream{Thing: "city/a", Property: sensor.PropertyCode(c.property), Unit: c.unit})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -282,7 +294,9 @@ func TestTemplatePassesOn(t *testing.T) {
 	r := openNew(t)
 	own := stream("city/a", "pm10", "own")
 	own.Unit = "g/m3"
-	auto := []*sensor.Datastream{stream("city/a", "pm10", "x"), stream("city/a", "pm10", "y"), stream("city/a", "pm1", "z")}
+	auto := []*sensor.Datastream{stream("city/a", "pm10", "x"), stream("city/a", "pm10", "y"), stream("city/a", "pm1", "z"),
+		{Thing: "city/a", Property: "pm10", Statistic: sensor.Sum, SourceKey: "x-Cou"}}
+	auto[3].ID = sensor.NewDatastreamID("city/a", "pm10", sensor.Sum, "x-Cou")
 	for _, d := range auto {
 		if _, err := r.Declare(t.Context(), []sensor.Declaration{{Datastream: d}}); err != nil {
 			t.Fatal(err)
@@ -298,7 +312,7 @@ func TestTemplatePassesOn(t *testing.T) {
 		for _, c := range []struct {
 			d    *sensor.Datastream
 			want string
-		}{{auto[0], unit}, {auto[1], unit}, {auto[2], ""}, {own, "g/m3"}} {
+		}{{auto[0], unit}, {auto[1], unit}, {auto[2], ""}, {auto[3], ""}, {own, "g/m3"}} {
 			if d, _ := r.Snapshot().Datastream(c.d.ID); d.Unit != c.want {
 				t.Errorf("after template %s: %s has unit %q, want %q", unit, d.SourceKey, d.Unit, c.want)
 			}

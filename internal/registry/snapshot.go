@@ -85,10 +85,21 @@ func (s *Snapshot) Datastream(id sensor.DatastreamID) (*sensor.Datastream, bool)
 	return d, d != nil
 }
 
-// Template finds what holds for a property of a Thing whatever its source key: the Datastream of id TemplateID.
-func (s *Snapshot) Template(thing sensor.ThingID, property sensor.PropertyCode) (*sensor.Datastream, bool) {
-	return s.Datastream(TemplateID(thing, property))
+// Lookup finds what is declared for a value: the Datastream itself (exact), else the template that holds for it.
+// A template's ID is not the value's: that is always sensor.NewDatastreamID of the four parts. It does not allocate.
+func (s *Snapshot) Lookup(thing sensor.ThingID, property sensor.PropertyCode, st sensor.Statistic, sourceKey string) (d *sensor.Datastream, exact, ok bool) {
+	if d, ok = s.Datastream(sensor.NewDatastreamID(thing, property, st, sourceKey)); ok {
+		return d, true, true
+	}
+	if property == "" || !covers(st) {
+		return nil, false, false
+	}
+	d, ok = s.Datastream(TemplateID(thing, property))
+	return d, false, ok
 }
+
+// covers reports whether templates hold for a statistic: sums and counts have units of their own.
+func covers(st sensor.Statistic) bool { return st != sensor.Sum && st != sensor.Count }
 
 // DatastreamsOf lists a Thing's Datastreams, ordered by property, statistic and source key. The slice is shared.
 func (s *Snapshot) DatastreamsOf(thing sensor.ThingID) []*sensor.Datastream {
@@ -174,7 +185,7 @@ func (d *draft) checkSerial(t *sensor.Thing) error {
 	}
 	other := d.serials.get(serialKey(t.ID.Owner(), t.Serial))
 	if other != nil && other.thing != t.ID {
-		return fmt.Errorf("serial %q is borne by %s: %w", t.Serial, other.thing, ErrSerialTaken)
+		return fmt.Errorf("serial %q is borne by %s, correct one of the two or retire that Thing: %w", t.Serial, other.thing, ErrSerialTaken)
 	}
 	return nil
 }

@@ -79,19 +79,20 @@ func (b *batch) thing(t *sensor.Thing) (stored *sensor.Thing, changed bool, err 
 // datastream adds or replaces a Datastream. It takes ds over. A template passes itself on to the Datastreams that
 // readings declared; such a Datastream takes after its template.
 func (b *batch) datastream(ds *sensor.Datastream) (changed bool, err error) {
-	if ds.Auto {
-		if t, ok := b.Template(ds.Thing, ds.Property); ok && t.ID != ds.ID {
+	if ds.Auto && ds.Property != "" && covers(ds.Statistic) {
+		if t, ok := b.Datastream(TemplateID(ds.Thing, ds.Property)); ok && t.ID != ds.ID {
 			inherit(ds, t)
 		}
 	}
 	old, known := b.Datastream(ds.ID)
-	if known {
+	if known && sameStream(old, ds) {
 		ds.Version = old.Version
 		if reflect.DeepEqual(ds, old) {
 			return false, nil
 		}
-	} else if len(b.DatastreamsOf(ds.Thing)) >= MaxDatastreams {
-		return false, fmt.Errorf("%s has %d: %w", ds.Thing, MaxDatastreams, ErrBound)
+	}
+	if err := b.admits(ds); err != nil {
+		return false, err
 	}
 	ds.Version = b.last + 1
 	if err := b.putDatastream(ds); err != nil {
@@ -102,6 +103,18 @@ func (b *batch) datastream(ds *sensor.Datastream) (changed bool, err error) {
 		return true, b.passOn(ds)
 	}
 	return true, nil
+}
+
+// admits tells whether a Datastream that passed its checks can be stored.
+func (b *batch) admits(ds *sensor.Datastream) error {
+	old, known := b.Datastream(ds.ID)
+	switch {
+	case known && !sameStream(old, ds):
+		return fmt.Errorf("datastreams %s %q and %s %q: %w", old.Thing, old.SourceKey, ds.Thing, ds.SourceKey, ErrCollision)
+	case !known && len(b.DatastreamsOf(ds.Thing)) >= MaxDatastreams:
+		return fmt.Errorf("%s has %d: %w", ds.Thing, MaxDatastreams, ErrBound)
+	}
+	return nil
 }
 
 func (b *batch) record(c Change) {
