@@ -1,0 +1,108 @@
+package arrowipc
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// rest is the JSON of what is not a row.
+type rest struct {
+	DeadLetters  []deadLetter         `json:"dead_letters,omitempty"`
+	Declarations []sensor.Declaration `json:"declarations,omitempty"`
+	Empties      []empty              `json:"empties,omitempty"`
+	Gaps         []gap                `json:"gaps,omitempty"`
+}
+
+type deadLetter struct {
+	Seq     uint64 `json:"seq"`
+	Idx     uint16 `json:"idx"`
+	Arrival int64  `json:"arrival"`
+	sensor.DeadLetter
+}
+
+type empty struct {
+	Seq     uint64        `json:"seq"`
+	Arrival int64         `json:"arrival"`
+	Reason  sensor.Reason `json:"reason"`
+}
+
+type gap struct {
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to"`
+	At     int64  `json:"at"`
+	Reason string `json:"reason"`
+}
+
+// encodeRest gives "" when there is only rows.
+func encodeRest(b *sensor.Batch) (string, error) {
+	if len(b.DeadLetters) == 0 && len(b.Declarations) == 0 && len(b.Empties) == 0 && len(b.Gaps) == 0 {
+		return "", nil
+	}
+	r := rest{Declarations: b.Declarations}
+	for _, d := range b.DeadLetters {
+		r.DeadLetters = append(r.DeadLetters, deadLetter{d.Seq, d.Idx, d.Arrival, d.DeadLetter})
+	}
+	for _, e := range b.Empties {
+		r.Empties = append(r.Empties, empty{e.Seq, e.Arrival, e.Reason})
+	}
+	for _, g := range b.Gaps {
+		r.Gaps = append(r.Gaps, gap{g.From, g.To, g.At, g.Reason})
+	}
+	j, err := json.Marshal(r)
+	return string(j), err
+}
+
+func decodeRest(j []byte) (r rest, err error) {
+	if len(j) == 0 {
+		return r, nil
+	}
+	if err := json.Unmarshal(j, &r); err != nil {
+		return r, fmt.Errorf("%s: %w: %w", restKey, ErrFormat, err)
+	}
+	return r, nil
+}
+
+// check refuses identities outside the range that the headers name.
+func (r *rest) check(from, to uint64) error {
+	bad := func(seq uint64) bool { return seq < from || seq > to }
+	for _, d := range r.DeadLetters {
+		if bad(d.Seq) {
+			return fmt.Errorf("dead letter of message %d in %d..%d: %w", d.Seq, from, to, ErrFormat)
+		}
+	}
+	for _, e := range r.Empties {
+		if bad(e.Seq) {
+			return fmt.Errorf("empty message %d in %d..%d: %w", e.Seq, from, to, ErrFormat)
+		}
+	}
+	for _, g := range r.Gaps {
+		if bad(g.From) || bad(g.To) || g.From > g.To {
+			return fmt.Errorf("gap %d..%d in %d..%d: %w", g.From, g.To, from, to, ErrFormat)
+		}
+	}
+	return nil
+}
+
+// appendTo adds what lies above the watermark. Declarations have no seq: they come again, which does no harm.
+func (r *rest) appendTo(b *sensor.Batch, p sensor.Producer, watermark uint64) {
+	for _, d := range r.DeadLetters {
+		if d.Seq > watermark {
+			id := sensor.Identity{Producer: p, Seq: d.Seq, Idx: d.Idx}
+			b.DeadLetters = append(b.DeadLetters, sensor.LoggedDeadLetter{Identity: id, Arrival: d.Arrival, DeadLetter: d.DeadLetter})
+		}
+	}
+	b.Declarations = append(b.Declarations, r.Declarations...)
+	for _, e := range r.Empties {
+		if e.Seq > watermark {
+			id := sensor.Identity{Producer: p, Seq: e.Seq}
+			b.Empties = append(b.Empties, sensor.LoggedEmpty{Identity: id, Arrival: e.Arrival, Reason: e.Reason})
+		}
+	}
+	for _, g := range r.Gaps {
+		if g.To > watermark {
+			b.Gaps = append(b.Gaps, sensor.Gap{Producer: p, From: max(g.From, watermark+1), To: g.To, At: g.At, Reason: g.Reason})
+		}
+	}
+}
