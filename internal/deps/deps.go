@@ -23,6 +23,7 @@ import (
 	_ "github.com/paulmach/orb/geojson"
 	_ "github.com/prometheus/client_golang/prometheus"
 	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/client_golang/prometheus/testutil"
 	_ "github.com/rogpeppe/go-internal/testscript"
 	_ "github.com/segmentio/kafka-go"
 	_ "github.com/tidwall/gjson"

@@ -1,0 +1,167 @@
+// Package gateway takes readings in (step 1 of 8): it receives over MQTT, has them decoded, normalised and written
+// to the spool, and acknowledges when, and only when, they are on disk.
+//
+// In: PUBLISH packets, from the embedded broker front or pulled from somebody's broker; both end in worker.build.
+// Out: records in the spools of the live and the backfill lane (internal/spool), and PUBACK.
+// Refused: connections without credentials, QoS 2, packets beyond 2 MiB; everything else that cannot be read
+// becomes a dead letter in the same spool. situ_gateway_* counts each, by reason.
+//
+//	sensor --MQTT--> front (broker)  --.
+//	                                    > worker: route, decode, normalise --> spool --fsync--> Acked
+//	broker <--MQTT-- puller (paho)   --'         ^ one a connection              |
+//	   ^                                                                        v
+//	   '-------------------------- PUBACK, in order of receipt <---------- ackQueue
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sort"
+	"strings"
+	"time"
+
+	"crypto/tls"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/embedded/broker"
+	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Config of a Gateway.
+type Config struct {
+	Listen      string // address of the embedded front, "" = none
+	TLS         *tls.Config
+	Anonymous   bool // no credentials asked; the caller makes sure that Listen is loopback
+	Credentials credentials
+	Sources     []Source
+	Protocols   []decode.Protocol
+	Normalizer  func() *normalize.Normalizer // one a connection
+	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
+	Clock       func() time.Time             // nil = time.Now
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+}
+
+// Gateway is the stage. Make it with New, then Run.
+type Gateway struct {
+	cfg           Config
+	protocols     map[string]decode.Protocol
+	protocolNames string
+	spools        map[sensor.Lane]*spool.Spool
+	front         *broker.Server // nil: none
+	pullers       []*puller
+	metrics       *metrics
+}
+
+// New checks the configuration and binds the listener, so that a port in use is said before anything starts.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	g := &Gateway{cfg: cfg, protocols: map[string]decode.Protocol{}, spools: cfg.Spools}
+	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
+		return nil, errors.New("gateway: a spool for each lane is needed")
+	}
+	var names []string
+	for _, p := range cfg.Protocols {
+		g.protocols[p.Name] = p
+		names = append(names, p.Name)
+	}
+	sort.Strings(names)
+	g.protocolNames = strings.Join(names, ", ")
+	g.metrics = newMetrics(cfg.Registerer, func() float64 {
+		if g.front == nil {
+			return 0
+		}
+		return float64(g.front.Clients())
+	})
+	seen := map[string]bool{}
+	for i := range cfg.Sources {
+		s := &cfg.Sources[i]
+		if err := s.Validate(g.protocols); err != nil {
+			return nil, err
+		}
+		if s.Broker == "" {
+			return nil, fmt.Errorf("%w %q: broker is empty", ErrSource, s.Name)
+		}
+		if seen[s.Name] {
+			return nil, fmt.Errorf("%w: two sources are called %q", ErrSource, s.Name)
+		}
+		seen[s.Name] = true
+		name := g.spools[sensor.Live].Producer().Gateway
+		g.pullers = append(g.pullers, newPuller(s, name, g.newWorker(s), cfg.Logger, g.metrics))
+	}
+	if cfg.Listen == "" {
+		return g, nil
+	}
+	var err error
+	g.front, err = broker.Listen(broker.Options{Addr: cfg.Listen, TLS: cfg.TLS, Logger: cfg.Logger,
+		Handler: &front{g: g, credentials: cfg.Credentials, anonymous: cfg.Anonymous},
+		Refused: func(reason string) { g.metrics.refused.WithLabelValues(reason).Inc() }})
+	return g, err
+}
+
+// Addr is where the embedded front listens, nil when there is none.
+func (g *Gateway) Addr() net.Addr {
+	if g.front == nil {
+		return nil
+	}
+	return g.front.Addr()
+}
+
+// Run receives until ctx ends, and returns after everything it started has returned. What was received by then is
+// in the spool or was not acknowledged. A spool that fails ends it: what the disk holds is then unknown.
+func (g *Gateway) Run(ctx context.Context) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	if g.front != nil {
+		eg.Go(func() error { return g.front.Serve(ctx) })
+	}
+	for _, p := range g.pullers {
+		eg.Go(func() error { return p.run(ctx) })
+	}
+	for lane, s := range g.spools {
+		eg.Go(func() error {
+			select {
+			case <-s.Failed():
+				return fmt.Errorf("spool of lane %s: %w", lane, s.Err())
+			case <-ctx.Done():
+				return nil
+			}
+		})
+	}
+	eg.Go(func() error { return g.measure(ctx) })
+	return eg.Wait()
+}
+
+// measure keeps the gauge of the spools.
+func (g *Gateway) measure(ctx context.Context) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		for lane, s := range g.spools {
+			used, _ := s.Used()
+			g.metrics.spoolBytes.WithLabelValues(lane.String()).Set(float64(used))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// OnCommit is for spool.Config: it measures the group commits.
+func (g *Gateway) OnCommit(c spool.Commit) {
+	g.metrics.commit.Observe((c.Wrote + c.Synced).Seconds())
+	g.metrics.commitSize.Observe(float64(c.Records))
+}
+
+func (g *Gateway) newNormalizer() *normalize.Normalizer { return g.cfg.Normalizer() }

@@ -1,0 +1,51 @@
+package gateway
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are what the gateway counts. Every refusal and loss has a reason.
+type metrics struct {
+	messages     *prometheus.CounterVec // source
+	observations prometheus.Counter
+	backfill     prometheus.Counter
+	letters      *prometheus.CounterVec // reason
+	empty        *prometheus.CounterVec // reason
+	refused      *prometheus.CounterVec // reason: connections and packets refused by the broker front
+	lost         *prometheus.CounterVec // reason: QoS 0 only
+	redelivered  prometheus.Counter
+	pullUp       *prometheus.GaugeVec   // source
+	pullDrops    *prometheus.CounterVec // source
+	commit       prometheus.Histogram
+	commitSize   prometheus.Histogram
+	spoolBytes   *prometheus.GaugeVec // lane
+	clients      prometheus.GaugeFunc
+}
+
+func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "situ_gateway_" + name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	m := &metrics{
+		messages:    counter("messages_total", "Messages taken, by source.", "source"),
+		letters:     counter("dead_letters_total", "Messages or values that became dead letters, by reason.", "reason"),
+		empty:       counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
+		refused:     counter("refused_total", "Connections and packets refused, by reason.", "reason"),
+		lost:        counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
+		pullDrops:   counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
+		pullUp:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),
+		spoolBytes:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_bytes", Help: "Bytes in the spool, by lane."}, []string{"lane"}),
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_redelivered_total", Help: "Redeliveries recognised while their first delivery was on its way."}),
+		observations: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_observations_total",
+			Help: "Observations written to the spool."}),
+		backfill: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_backfill_observations_total",
+			Help: "Observations older than two days at arrival, written to the backfill lane."}),
+		commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "situ_spool_commit_seconds",
+			Help: "Time of one group commit, write and sync.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14)}),
+		commitSize: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "situ_spool_commit_records",
+			Help: "Records in one group commit.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
+		clients: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "situ_gateway_clients", Help: "Open MQTT connections."}, clients),
+	}
+	reg.MustRegister(m.pullUp, m.spoolBytes, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
+	return m
+}
