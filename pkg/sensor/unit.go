@@ -8,7 +8,7 @@ import (
 )
 
 // ErrUnit: a unit that situ cannot read, or two units that measure different things.
-var ErrUnit = errors.New("unit cannot be used")
+var ErrUnit = errors.New("unit does not fit")
 
 // Unit is a unit of measure of UCUM (the Unified Code for Units of Measure, 2.1, case-sensitive form).
 // situ reads UCUM's grammar over the atoms that a city's sensors use, and common other spellings of them.
@@ -43,6 +43,10 @@ const (
 
 // String is the UCUM code.
 func (u Unit) String() string { return u.code }
+
+// Sole reports whether no other unit measures the same thing in practice (counts, switches, pH, turbidity, decibels), so
+// that a source which names no unit can only have meant this one.
+func (u Unit) Sole() bool { return u.code == "1" || u.dim.kind != plain }
 
 // Conversion turns results of one unit into another: y = x*factor + offset.
 type Conversion struct {
@@ -81,12 +85,12 @@ func NewConversion(from, to string) (Conversion, error) {
 // To prepares the conversion from u to v.
 func (u Unit) To(v Unit) (Conversion, error) {
 	if u.dim != v.dim || u.num == 0 || v.num == 0 {
-		return Conversion{}, fmt.Errorf("%q to %q: %s: %w", u.code, v.code, whyNot(u, v), ErrUnit)
+		return Conversion{}, fmt.Errorf("%w: %q to %q: %s", ErrUnit, u.code, v.code, whyNot(u, v))
 	}
 	ratio := (u.num * v.den) / (u.den * v.num)
 	c := Conversion{factor: scale10(ratio, u.exp-v.exp), offset: scale10((u.add-v.add)*v.den/v.num, -v.exp)}
 	if c.factor == 0 || math.IsInf(c.factor, 0) || math.IsNaN(c.factor) {
-		return Conversion{}, fmt.Errorf("%q to %q: the factor is beyond float64: %w", u.code, v.code, ErrUnit)
+		return Conversion{}, fmt.Errorf("%w: %q to %q: the factor is beyond float64", ErrUnit, u.code, v.code)
 	}
 	c.needed = c.factor != 1 || c.offset != 0
 	return c, nil
@@ -97,7 +101,7 @@ func whyNot(u, v Unit) string {
 	density := func(x Unit) bool { return x.dim == dimension{length: -3, mass: 1} }
 	switch {
 	case parts(u) && density(v), density(u) && parts(v):
-		return "parts by volume become mass only with a molar mass, a temperature and a pressure; send mass per volume"
+		return "parts by volume become mass only with a molar mass, a temperature and a pressure"
 	case u.dim.kind == explosiveLimit || v.dim.kind == explosiveLimit:
 		return "percent of the lower explosive limit depends on the gas"
 	}

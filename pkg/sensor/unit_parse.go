@@ -11,7 +11,7 @@ const maxUnit = 64
 // ParseUnit reads a UCUM code, or one of the usual other spellings ("°C", "μg/m³", "mph", "毫克/升").
 func ParseUnit(s string) (Unit, error) {
 	if s == "" || len(s) > maxUnit {
-		return Unit{}, fmt.Errorf("%.80q: want 1 to %d bytes of UCUM, such as ug/m3: %w", s, maxUnit, ErrUnit)
+		return Unit{}, fmt.Errorf("%w: %.80q: want 1 to %d bytes of UCUM, such as ug/m3", ErrUnit, s, maxUnit)
 	}
 	code := spelling(s)
 	if u, ok := special(code); ok {
@@ -23,8 +23,8 @@ func ParseUnit(s string) (Unit, error) {
 		p.wrong = p.rest
 	}
 	if p.wrong != "" {
-		return Unit{}, fmt.Errorf("%q: %q is not a unit situ knows (UCUM is case-sensitive: mg/L, ug/m3, Cel, hPa, m/s, %%): %w",
-			s, p.wrong, ErrUnit)
+		return Unit{}, fmt.Errorf("%w: %q: %q is not a unit situ knows (UCUM is case-sensitive: mg/L, ug/m3, Cel, hPa, m/s, %%)",
+			ErrUnit, s, p.wrong)
 	}
 	u.code = code
 	return u, nil

@@ -111,6 +111,15 @@ func TestCatalogueUnitsAreUCUM(t *testing.T) {
 	}
 }
 
+func TestSole(t *testing.T) {
+	for code, want := range map[string]bool{"1": true, "[pH]": true, "dB[SPL]": true, "{NTU}": true, "ug/m3": false, "%": false, "Cel": false} {
+		u, err := ParseUnit(code)
+		if err != nil || u.Sole() != want {
+			t.Errorf("%s: %v, %v", code, u.Sole(), err)
+		}
+	}
+}
+
 func FuzzParseUnit(f *testing.F) {
 	for _, s := range []string{"ug/m3", "Cel", "(m.s-2)/{x}", "°C", "毫克/升", "kW.h", "m-", "1", "/", "{", "9"} {
 		f.Add(s)

@@ -1,0 +1,210 @@
+// Package normalize turns a decoded Reading into an Observation (step 3 of 8).
+//
+// In: the Readings of one message, what is known of its source, the registry. Out: Observations appended to the live
+// and the backfill message, dead letters and declarations appended to the live one. Results leave in the property's
+// canonical UCUM unit (schema/properties.csv), positions in WGS 84, times in Unix milliseconds UTC. The gateway is
+// the caller; the package does no I/O, needs no cgo, and never looks at a clock.
+//
+// Nothing is guessed silently. The rules, in the order they are asked:
+//
+//   - Thing: the one the topic names. If it names none ("owner/-"), or one that is not registered, the serial inside the
+//     frame is looked up among the owner's Things. A retired Thing is refused. An unknown one is refused (reason thing),
+//     or with AutoRegister used at once and declared.
+//   - Time, judged against arrival: none gives arrival and NoTime; before 2000 or more than 10 minutes ahead is
+//     quarantined (reason time); more than a minute ahead is ClockSkew; older than two days goes to backfill and is Late.
+//   - Number: NaN and infinities are refused (reason number). Words are kept as text, with NaN as result.
+//   - Property: the one the owner declared for the source key; else by the catalogue (code, alias, HJ 212 code). An
+//     unknown one is refused (reason property), or with AutoRegister stored under its source key, off the map. Sums and
+//     counts of an interval are not in the property's unit (mg/m3 add up to kg): they are stored under their source key
+//     too, unless the owner declared them.
+//   - Unit: what the payload names; else what the Datastream declares; else, in HJ 212, the standard's; else the
+//     property's own with UnitAssumed (not where there is only one, as for pH). What cannot be converted is refused
+//     (reason unit).
+//   - Position: the payload's, in the source's CRS or else the Thing's; more than 50 m from the registered place sets
+//     Moving. Outside the world, or with longitude and latitude swapped, is refused (reason position). Exactly 0, 0 is a
+//     receiver without a fix and counts as no position. Without one in the payload the registered place holds.
+//   - Range: outside the Datastream's or the property's plausible range sets OutOfRange; the value is kept.
+package normalize
+
+import (
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// The time rule (DESIGN §5), in milliseconds.
+const (
+	maxAhead  = 10 * 60 * 1000
+	skewAhead = 60 * 1000
+	lateAfter = 48 * 3600 * 1000
+	year2000  = 946684800000
+)
+
+// movingMetres is how far from its registered place a Thing counts as moving.
+const movingMetres = 50
+
+// Ledger is what normalize needs of the registry: one immutable version of it. What it returns is not modified.
+type Ledger interface {
+	// Version rises whenever anything in the ledger changed.
+	Version() uint64
+	Thing(sensor.ThingID) (*sensor.Thing, bool)
+	// Serial finds the owner's Thing in service that bears the serial number.
+	Serial(owner, serial string) (sensor.ThingID, bool)
+	// DatastreamsOf lists a Thing's Datastreams. As long as none of them changed it returns the same slice.
+	DatastreamsOf(sensor.ThingID) []*sensor.Datastream
+}
+
+// Options of a Normalizer.
+type Options struct {
+	Catalogue    *sensor.Catalogue // needed
+	Ledger       func() Ledger     // needed; gives the newest version, asked once a message
+	Divisions    *geo.Divisions    // gives auto-registered Things their district; nil = none
+	AutoRegister bool              // take unknown Things and properties, and declare them
+}
+
+// Source is what is known of a message beside its payload.
+type Source struct {
+	Name     string         // of the configured source, "" for situ's own topics
+	Topic    string         //
+	Protocol string         // "hj212" has units of its own
+	Client   string         // MQTT client id
+	Thing    sensor.ThingID // from the topic; "owner/-" when only the frame's serial can name it
+	CRS      geo.CRS        // of positions in payloads; WGS84 leaves the word to the Thing's own
+	Zone     string         // of times without zone; for the text of a refusal only
+}
+
+// Normalizer keeps what it prepared for each Thing it has seen, so it belongs to one goroutine; a connection of one
+// sensor costs a few hundred bytes. What the registry changes takes effect with the next message.
+type Normalizer struct {
+	opt    Options
+	things map[sensor.ThingID]*thing
+
+	// Of the message in hand.
+	src     *Source
+	ledger  Ledger
+	version uint64
+	payload []byte
+	live    *sensor.Message
+	back    *sensor.Message
+	letters int // dead letters of this message
+	outcome Outcome
+	place   placed
+}
+
+// Outcome counts what one message became.
+type Outcome struct {
+	Observations int
+	Refused      int // values that became dead letters, also those merged into one
+	Declared     int // declarations
+	NoFix        int // values whose position was 0, 0
+}
+
+// New makes a Normalizer.
+func New(o Options) *Normalizer {
+	return &Normalizer{opt: o, things: make(map[sensor.ThingID]*thing)}
+}
+
+// Normalize appends what the readings of one message become. live.Arrival is the time of arrival, for both lanes.
+// payload is kept (in part) by dead letters only, as a copy. It does not allocate once the Things and names of a
+// message have been seen, unless something is refused or declared.
+func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload []byte, live, backfill *sensor.Message) Outcome {
+	n.src, n.payload, n.live, n.back = src, payload, live, backfill
+	n.ledger = n.opt.Ledger()
+	n.version = n.ledger.Version()
+	n.letters, n.outcome, n.place = 0, Outcome{}, placed{}
+	backfill.Arrival = live.Arrival
+
+	var t *thing
+	serial, asked := "", false
+	for i := range readings {
+		r := &readings[i]
+		if r.Err != nil { // before the Thing: a frame that could not be read has no serial
+			n.refuse(t, r, &refusal{decode.ReasonOf(r.Err), r.Err.Error()})
+			continue
+		}
+		if !asked || r.Serial != serial {
+			t, serial, asked = n.thingOf(r.Serial), r.Serial, true
+			n.place = placed{}
+		}
+		if t == nil {
+			n.outcome.Refused++
+			continue // thingOf left a dead letter
+		}
+		if why := n.reading(t, r); why != nil {
+			n.refuse(t, r, why)
+		}
+	}
+	out := n.outcome
+	n.src, n.ledger, n.payload, n.live, n.back = nil, nil, nil, nil, nil // keep nothing of the caller's
+	return out
+}
+
+// reading appends one observation, or says why not.
+func (n *Normalizer) reading(t *thing, r *decode.Reading) *refusal {
+	o := sensor.Observation{Thing: t.key, Quality: r.Quality}
+	m, why := n.time(&o, r)
+	if why != nil {
+		return why
+	}
+	s, why := n.streamOf(t, r)
+	if why != nil {
+		return why
+	}
+	if why := result(&o, s, r); why != nil {
+		return why
+	}
+	if why := n.position(&o, t, r); why != nil {
+		return why
+	}
+	o.Datastream, o.Property, o.Registry = s.id, s.number, s.registry
+	m.Observations = append(m.Observations, o)
+	n.outcome.Observations++
+	if s.undeclared != nil {
+		n.declareStream(s)
+	}
+	return nil
+}
+
+// time applies the time rule and chooses the lane.
+func (n *Normalizer) time(o *sensor.Observation, r *decode.Reading) (*sensor.Message, *refusal) {
+	arrival := n.live.Arrival
+	o.PhenomenonTime, o.ResultTime = r.Time, r.ResultTime
+	if o.PhenomenonTime == 0 {
+		o.PhenomenonTime = arrival
+		o.Quality |= sensor.NoTime
+	}
+	if o.ResultTime == 0 {
+		o.ResultTime = o.PhenomenonTime
+	}
+	latest, earliest := max(o.PhenomenonTime, o.ResultTime), min(o.PhenomenonTime, o.ResultTime)
+	if latest > arrival+maxAhead || earliest < year2000 {
+		return nil, n.badTime(r)
+	}
+	if o.PhenomenonTime > arrival+skewAhead {
+		o.Quality |= sensor.ClockSkew
+	}
+	if o.PhenomenonTime < arrival-lateAfter {
+		o.Quality |= sensor.Late
+		return n.back, nil
+	}
+	return n.live, nil
+}
+
+// result converts and judges the value.
+func result(o *sensor.Observation, s *stream, r *decode.Reading) *refusal {
+	o.Quality |= s.quality
+	if r.Text != "" {
+		o.Text, o.Result = r.Text, nan
+		o.Quality &^= sensor.UnitAssumed // words have none
+		return nil
+	}
+	x := s.conversion.Apply(r.Number)
+	if x-x != 0 { // NaN or infinite
+		return badNumber(r, s)
+	}
+	o.Result = x
+	if x < s.min || x > s.max {
+		o.Quality |= sensor.OutOfRange
+	}
+	return nil
+}
