@@ -22,6 +22,11 @@
 //   - Results in Native, TSV, CSV, JSONEachRow, RowBinary, ArrowStream and their WithNames
 //     forms pass in blocks; other formats are made whole in the child's memory first.
 //
+// A request's settings go to its session as one "USE db; SET name='value', ..." before the
+// statement; base values, where the URL has none, are implicit_select=0, async_insert=0,
+// allow_introspection_functions=0, no query profiler, max_memory_usage = half of MemoryLimit.
+// Then the statement runs with a closing comment by which KILL QUERY finds it.
+//
 // What it does not do: users, grants, sessions, external tables, INTO OUTFILE, several
 // statements in one request. It reads files and URLs if the SQL says so: whoever reaches the
 // socket may do what the process may, so foreign SQL passes the gate in the parent first.
