@@ -2,7 +2,7 @@ package sensor
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -72,8 +72,8 @@ func (d DatastreamID) String() string { return fmt.Sprintf("%016x", uint64(d)) }
 
 // ParseDatastreamID reads 1 to 16 hexadecimal digits.
 func ParseDatastreamID(s string) (DatastreamID, error) {
-	var n uint64
-	if _, err := fmt.Sscanf(strings.ToLower(s), "%x", &n); err != nil || len(s) > 16 || n == 0 {
+	n, err := strconv.ParseUint(s, 16, 64)
+	if err != nil || len(s) > 16 || n == 0 {
 		return 0, fmt.Errorf("%q: not a Datastream id (want 16 hexadecimal digits)", s)
 	}
 	return DatastreamID(n), nil
