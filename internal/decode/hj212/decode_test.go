@@ -117,7 +117,7 @@ func TestMegabyte(t *testing.T) {
 	} {
 		begin := time.Now()
 		_, _ = decodetest.Invariants(t, d, []byte(payload))
-		if took := time.Since(begin); took > 5*time.Second {
+		if took := time.Since(begin); took > 20*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
 	}

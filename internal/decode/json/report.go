@@ -25,7 +25,15 @@ type object struct {
 	placeName      string
 }
 
-var errTwice = errors.New("named twice in one object")
+// Refusals that a hostile payload could ask for a hundred thousand times are made once.
+var (
+	errTwice      = errors.New("named twice in one object")
+	errTimeTwice  = fmt.Errorf("%w: %w", errTwice, decode.ErrTime)
+	errPlaceTwice = fmt.Errorf("%w: %w", errTwice, decode.ErrPosition)
+	errValueTwice = fmt.Errorf("%w: %w", errTwice, decode.ErrMalformed)
+	errMoment     = fmt.Errorf("want a number or text: %w", decode.ErrTime)
+	errDegrees    = fmt.Errorf("want a number of degrees: %w", decode.ErrPosition)
+)
 
 // report reads one object and gives its time and position to its values. n is its place in an array, -1 outside one.
 func (d *Decoder) report(n int) bool {
@@ -95,7 +103,10 @@ func (d *Decoder) add(k *key, at int, r decode.Reading, err error) bool {
 		err = k.bad
 	}
 	if k.seen == d.keys.object { // the refusal takes the place of the first value
-		d.out[k.at] = badValue(k, at, fmt.Errorf("%w: %w", errTwice, decode.ErrMalformed))
+		if d.out[k.at].Err != nil { // one is enough, however often it comes
+			return true
+		}
+		d.out[k.at] = badValue(k, at, errValueTwice)
 		return true
 	}
 	k.seen, k.at = d.keys.object, len(d.out)
@@ -126,15 +137,15 @@ func (d *Decoder) number(k *key, at int, v float64, err error) bool {
 	if k.role == isValue {
 		return d.add(k, at, decode.Reading{Number: v}, err)
 	}
-	if k.role == isTime {
+	if k.role != isTime {
+		d.setPlace(k, at, v, err)
+	} else if d.counts(k, at) {
 		ms, ok := epoch(v)
 		if err == nil && !ok {
 			err = fmt.Errorf("%v is no epoch time in seconds, milliseconds or microseconds: %w", v, decode.ErrTime)
 		}
 		d.setTime(k, at, ms, err)
-		return true
 	}
-	d.setPlace(k, at, v, err)
 	return true
 }
 
@@ -155,8 +166,10 @@ func (d *Decoder) words(k *key, at int, text []byte) bool {
 	}
 	switch {
 	case k.role == isTime:
-		ms, err := parseTime(text, d.zone)
-		d.setTime(k, at, ms, err)
+		if d.counts(k, at) {
+			ms, err := parseTime(text, d.zone)
+			d.setTime(k, at, ms, err)
+		}
 		return true
 	case k.role != isValue:
 		return d.misused(k, at)
@@ -182,22 +195,25 @@ func notFinite(text []byte) bool {
 
 // misused: t, lon or lat holds something that is neither a number nor fitting text.
 func (d *Decoder) misused(k *key, at int) bool {
-	if k.role == isTime {
-		d.setTime(k, at, 0, fmt.Errorf("want a number or text: %w", decode.ErrTime))
-	} else {
-		d.setPlace(k, at, 0, fmt.Errorf("want a number of degrees: %w", decode.ErrPosition))
+	if k.role != isTime {
+		d.setPlace(k, at, 0, errDegrees)
+	} else if d.counts(k, at) {
+		d.setTime(k, at, 0, errMoment)
 	}
 	return true
 }
 
+// counts reports whether a time is to be read: not if a better name or the same one has given one before.
+func (d *Decoder) counts(k *key, at int) bool {
+	o := &d.object
+	if k.rank == o.rank && o.timeErr == nil {
+		o.timeErr, o.timeAt = errTimeTwice, at
+	}
+	return k.rank > o.rank
+}
+
 func (d *Decoder) setTime(k *key, at int, ms int64, err error) {
 	o := &d.object
-	switch {
-	case k.rank < o.rank:
-		return
-	case k.rank == o.rank:
-		err = fmt.Errorf("%w: %w", errTwice, decode.ErrTime)
-	}
 	o.rank, o.time, o.timeErr, o.timeAt, o.timeName = k.rank, ms, err, at, k.name
 }
 
@@ -208,7 +224,7 @@ func (d *Decoder) setPlace(k *key, at int, v float64, err error) {
 		has, number = &o.hasLat, &o.position.Lat
 	}
 	if *has {
-		err = fmt.Errorf("%w: %w", errTwice, decode.ErrPosition)
+		err = errPlaceTwice
 	}
 	*has, *number = true, v
 	if err != nil && o.placeErr == nil {
