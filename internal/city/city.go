@@ -238,7 +238,7 @@ func (c *City) CSV(w io.Writer) error {
 	for i := range c.things {
 		t := &c.things[i]
 		row := []string{string(t.ID), t.Name, t.Class.String(), t.Grade.String(), "", "", "", "", t.Address, t.Serial,
-			strings.Join(t.Scenes, ";"), t.Interval.String(), ""}
+			strings.Join(t.Scenes, ";"), strconv.FormatFloat(t.Interval.Seconds(), 'f', -1, 64), ""}
 		if t.Placed {
 			row[4], row[5] = strconv.FormatFloat(t.Original.Lon, 'f', -1, 64), strconv.FormatFloat(t.Original.Lat, 'f', -1, 64)
 			row[6], row[7] = t.CRS.String(), t.Division.String()

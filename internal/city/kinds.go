@@ -26,11 +26,11 @@ type owner struct {
 	crs geo.CRS
 }
 
-// kinds is the city's stock. HJ 212 codes and units are those of the catalogue (a34004 in mg/m3 and so on).
+// kinds is the city's stock. HJ 212 codes and units are those of the catalogue (a34004 in ug/m3, a21004 in mg/m3).
 var kinds = []kind{
 	{"air", "空气站", 0.14, sensor.Government, sensor.Open, "hj212", 2, 0.7, []string{"air"},
 		[]owner{{"ecology", geo.WGS84}, {"meteo", geo.CGCS2000}}, []Value{
-			{"pm2_5", "a34004", 3, thousandth(pm25)}, {"pm10", "a34002", 3, thousandth(pm10)}, {"no2", "a21004", 3, thousandth(no2)},
+			{"pm2_5", "a34004", 0, pm25}, {"pm10", "a34002", 0, pm10}, {"no2", "a21004", 3, thousandth(no2)},
 			{"o3", "a05024", 3, thousandth(o3)}, {"temperature", "a01001", 1, temperature}, {"humidity", "a01002", 0, humidity}}},
 	{"river", "水位站", 0.07, sensor.Government, sensor.Open, "json", 4, 0.2, []string{"flood"},
 		[]owner{{"water", geo.CGCS2000}}, []Value{
@@ -43,7 +43,7 @@ var kinds = []kind{
 			{"traffic_speed", "traffic_speed", 1, speed}, {"noise", "noise", 1, noise}}},
 	{"dust", "工地扬尘", 0.13, sensor.Enterprise, sensor.Conditional, "hj212", 2, 1, []string{"air", "worksafety"},
 		[]owner{{"cscec", geo.GCJ02}, {"crcg", geo.GCJ02}, {"jinke", geo.BD09}}, []Value{
-			{"pm2_5", "a34004", 3, thousandth(pm25)}, {"pm10", "a34002", 3, thousandth(pm10)}, {"wind_speed", "a01007", 1, wind}, {"temperature", "a01001", 1, temperature}}},
+			{"pm2_5", "a34004", 0, pm25}, {"pm10", "a34002", 0, pm10}, {"wind_speed", "a01007", 1, wind}, {"temperature", "a01001", 1, temperature}}},
 	{"gas", "燃气报警", 0.10, sensor.Enterprise, sensor.Restricted, "json", 1, 1, []string{"worksafety"},
 		[]owner{{"gasgroup", geo.GCJ02}}, []Value{
 			{"methane", "methane", 1, methane}, {"battery", "battery", 0, battery}}},

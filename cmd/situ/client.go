@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// server is where a running situ answers, and the key for it.
+type server struct {
+	URL string `help:"Where situ answers." default:"http://127.0.0.1:8080" env:"SITU_URL"`
+	Key string `name:"key" help:"Administrator's key." env:"SITU_ADMIN_KEY"`
+}
+
+// do sends one request; an answer that is not a success becomes an error with the server's own words.
+func (s server) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.URL, "/")+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if s.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+s.Key)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w (is situ running at %s?)", err, s.URL)
+	}
+	if res.StatusCode < 300 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+	var p struct{ Title, Detail string }
+	if json.Unmarshal(b, &p) == nil && p.Detail != "" {
+		return nil, fmt.Errorf("%s: %s", res.Status, p.Detail)
+	}
+	return nil, fmt.Errorf("%s: %s", res.Status, strings.TrimSpace(string(b)))
+}
+
+type sqlCmd struct {
+	server
+	Query  string            `arg:"" help:"One SELECT; '-' reads it from standard input."`
+	Format string            `short:"f" help:"json, jsonl, csv, tsv, parquet or arrow." default:"tsv"`
+	Param  map[string]string `help:"Parameters: --param x=1 for {x:UInt64}."`
+}
+
+func (sqlCmd) Help() string {
+	return `Examples:
+  situ sql "SELECT property, count(), avg(result) FROM history GROUP BY property ORDER BY 2 DESC"
+  situ sql -f csv "SELECT * FROM history WHERE thing = {t:String} LIMIT 10" --param t=ecology/air-00012
+  echo "SELECT max(phenomenon_time) FROM history" | situ sql -`
+}
+
+func (c sqlCmd) Run(ctx context.Context) error {
+	var body io.Reader = strings.NewReader(c.Query)
+	if c.Query == "-" {
+		body = os.Stdin
+	}
+	v := url.Values{"format": {c.Format}}
+	for k, p := range c.Param {
+		v.Set("param_"+k, p)
+	}
+	res, err := c.do(ctx, http.MethodPost, "/v1/sql?"+v.Encode(), body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err = io.Copy(os.Stdout, res.Body); err != nil {
+		return fmt.Errorf("the result broke off: %w", err)
+	}
+	return nil
+}
+
+type registerCmd struct {
+	server
+	File string `arg:"" help:"CSV file with a header; '-' reads standard input."`
+}
+
+func (registerCmd) Help() string {
+	return `The file has one Thing (or one Datastream of a Thing) a row; headers in English or Chinese:
+  id,title,class,grade,lon,lat,crs,division,serial,interval,properties
+  ecology/air-1,South gate,government,open,106.5516,29.5630,GCJ02,500103,Y8011,60s,pm2_5;pm10
+
+Examples:
+  situ register things.csv
+  SITU_ADMIN_KEY=situ_admin_... situ register - < things.csv`
+}
+
+type verdict struct {
+	Row    int    `json:"row"`
+	Status any    `json:"status"`
+	Thing  string `json:"thing"`
+	Error  string `json:"error"`
+	Note   string `json:"note"`
+}
+
+func (c registerCmd) Run(ctx context.Context) error {
+	in := os.Stdin
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	res, err := c.do(ctx, http.MethodPost, "/v1/register", in)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var answer struct{ Rows []verdict }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("answer of the server: %w", err)
+	}
+	counts, bad := map[string]int{}, 0
+	for _, v := range answer.Rows {
+		counts[fmt.Sprint(v.Status)]++
+		if v.Error != "" {
+			bad++
+			fmt.Fprintf(os.Stderr, "row %d %s: %s\n", v.Row, v.Thing, v.Error)
+		}
+	}
+	fmt.Printf("%d rows: %v\n", len(answer.Rows), counts)
+	if bad > 0 {
+		return fmt.Errorf("%d of %d rows were refused; the others are registered", bad, len(answer.Rows))
+	}
+	return nil
+}
+
+type deadlettersCmd struct {
+	List deadlettersListCmd `cmd:"" default:"withargs" help:"List dead letters, newest first."`
+}
+
+type deadlettersListCmd struct {
+	server
+	Reason string `help:"Only this reason: topic, malformed, checksum, time, thing, ..."`
+	Owner  string `help:"Only this owner."`
+	Limit  int    `help:"At most so many." default:"50"`
+	JSON   bool   `name:"json" help:"One JSON document a line, payload in base64."`
+}
+
+func (deadlettersListCmd) Help() string {
+	return `Examples:
+  situ deadletters --reason checksum
+  situ deadletters --owner ecology --json | head -1`
+}
+
+func (c deadlettersListCmd) Run(ctx context.Context) error {
+	v := url.Values{"limit": {fmt.Sprint(c.Limit)}, "reason": {c.Reason}, "owner": {c.Owner}}
+	res, err := c.do(ctx, http.MethodGet, "/v1/deadletters?"+v.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var page struct {
+		Letters []json.RawMessage `json:"dead_letters"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&page); err != nil {
+		return fmt.Errorf("answer of the server: %w", err)
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	defer out.Flush()
+	for _, raw := range page.Letters {
+		if c.JSON {
+			fmt.Fprintln(out, string(raw))
+			continue
+		}
+		var d struct {
+			Arrival                      time.Time
+			Reason, Topic, Thing, Detail string
+		}
+		if err := json.Unmarshal(raw, &d); err != nil {
+			return err
+		}
+		where := d.Topic
+		if where == "" {
+			where = d.Thing
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", d.Arrival.Format(time.DateTime), d.Reason, where, d.Detail)
+	}
+	return nil
+}

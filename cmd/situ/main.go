@@ -1,0 +1,87 @@
+// Command situ is the whole engine in one program: `situ run` takes readings over MQTT, keeps them, and shows the
+// live map; the other commands feed it, ask it and measure it. `situ COMMAND --help` shows examples.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/situ-city/situ/internal/app"
+	"github.com/situ-city/situ/internal/version"
+)
+
+// Exit codes, beside 0: everything is done.
+const (
+	exitFailed  = 1  // it ran, and something went wrong
+	exitUsage   = 2  // the command line or the configuration is wrong
+	exitRefused = 78 // it cannot start here: directory in use, port in use, engine missing (EX_CONFIG)
+)
+
+type cli struct {
+	Run         runCmd         `cmd:"" help:"All in one process: MQTT in, history, live map, SQL."`
+	Sim         simCmd         `cmd:"" help:"A seeded city that speaks real protocols over MQTT."`
+	Replay      replayCmd      `cmd:"" help:"Play a CSV data set over MQTT, faster than life."`
+	Register    registerCmd    `cmd:"" help:"Register Things from a CSV file; one verdict a row."`
+	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
+	Deadletters deadlettersCmd `cmd:"" help:"List what could not become an observation, and why."`
+	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
+	Store       storeCmd       `cmd:"" help:"The ClickHouse engine as a child process (situ run starts it)."`
+	Engine      engineCmd      `cmd:"" help:"Install or check the embedded ClickHouse engine."`
+	Version     versionCmd     `cmd:"" help:"Which situ this is."`
+	Config      string         `help:"Configuration file (YAML): flags by name, and sources." type:"path" env:"SITU_CONFIG"`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	res, err := app.Resolver(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "situ:", err)
+		return exitUsage
+	}
+	var c cli
+	exited := -1
+	parser := kong.Must(&c, kong.Name("situ"), kong.UsageOnError(), kong.Resolvers(res),
+		kong.Description("The situation of a city, live: MQTT in, ClickHouse history, H3 map."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)))
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "situ:", err)
+		return exitUsage
+	}
+	return code(k.Run())
+}
+
+// code turns an error into an exit code, saying it once.
+func code(err error) int {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "situ:", err)
+	switch {
+	case errors.Is(err, app.ErrConfig):
+		return exitUsage
+	case errors.Is(err, app.ErrRefused):
+		return exitRefused
+	}
+	return exitFailed
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println(version.String())
+	return nil
+}

@@ -1,0 +1,277 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/situ-city/situ/internal/bus/inproc"
+	"github.com/situ-city/situ/internal/embedded/engine"
+	"github.com/situ-city/situ/internal/gateway"
+	"github.com/situ-city/situ/internal/livestate"
+	"github.com/situ-city/situ/internal/query"
+	"github.com/situ-city/situ/internal/registry"
+	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/internal/store"
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/geo/h3"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// groupName is the ingester's on the bus.
+const groupName = "ingest"
+
+// process holds everything `situ run` opens, in the order it opens it.
+type process struct {
+	cfg     Config
+	logger  *slog.Logger
+	out     io.Writer
+	started time.Time
+
+	metrics   *prometheus.Registry
+	catalogue *sensor.Catalogue
+	divisions *geo.Divisions
+	registry  *registry.Registry
+	keys      *query.Keys
+	spools    map[sensor.Lane]*spool.Spool
+	bus       *inproc.Bus
+	engine    *engine.Supervisor // nil: no embedded engine
+	socket    string
+	store     atomic.Pointer[store.Store] // nil until it answers and its tables are there
+	live      *livestate.State
+	gateway   *gateway.Gateway
+	web       net.Listener
+	clickweb  net.Listener // nil: off
+	tls       *tls.Config  // nil: plain
+
+	onCommit atomic.Pointer[func(spool.Commit)]
+	ready    readiness
+	status   statusCache
+	banner   string
+	closers  []func() error // in order of opening
+}
+
+// readiness lists what is not ready, and why.
+type readiness struct {
+	mu   sync.Mutex // guards what follows
+	list map[string]string
+}
+
+func (r *readiness) set(component, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.list == nil {
+		r.list = map[string]string{}
+	}
+	if why == "" {
+		delete(r.list, component)
+		return
+	}
+	r.list[component] = why
+}
+
+func (r *readiness) notReady() []query.NotReady {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []query.NotReady
+	for c, why := range r.list {
+		out = append(out, query.NotReady{Component: c, Why: why})
+	}
+	return out
+}
+
+// later remembers what close has to undo.
+func (p *process) later(f func() error) { p.closers = append(p.closers, f) }
+
+// close undoes open, last first.
+func (p *process) close() (err error) {
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, p.closers[i]())
+	}
+	return err
+}
+
+// open opens what does not need to run. Ports come first: what is most often wrong is said at once.
+func (p *process) open(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		p.openListeners, p.openCatalogue, p.openRegistry, p.openSpools, p.openEngine, p.openGateway,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *process) openListeners(context.Context) error {
+	if p.cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(p.cfg.TLSCert, p.cfg.TLSKey)
+		if err != nil {
+			return fmt.Errorf("%w: --tls-cert, --tls-key: %w", ErrRefused, err)
+		}
+		p.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	var err error
+	if p.web, err = p.listenWeb("http", p.cfg.HTTP); err != nil {
+		return err
+	}
+	if p.cfg.ClickHouseHTTP != "" && p.cfg.History == "on" {
+		p.clickweb, err = p.listenWeb("clickhouse-http", p.cfg.ClickHouseHTTP)
+	}
+	return err
+}
+
+func (p *process) listenWeb(flag, addr string) (net.Listener, error) {
+	ln, err := listen(flag, addr)
+	if err != nil {
+		return nil, err
+	}
+	p.later(func() error { _ = ln.Close(); return nil }) // usually closed by its server already
+	if p.tls != nil {
+		ln = tls.NewListener(ln, p.tls)
+	}
+	return ln, nil
+}
+
+func (p *process) openCatalogue(context.Context) (err error) {
+	p.metrics = prometheus.NewRegistry()
+	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if p.catalogue, err = sensor.LoadCatalogue(); err != nil {
+		return err
+	}
+	p.divisions, err = geo.LoadDivisions()
+	return err
+}
+
+func (p *process) openRegistry(ctx context.Context) (err error) {
+	p.registry, err = registry.Open(ctx, filepath.Join(p.cfg.Data, "registry.sqlite"), registry.Options{
+		Logger: p.logger, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt,
+	})
+	if err != nil {
+		return err
+	}
+	p.later(p.registry.Close)
+	var made string
+	if p.keys, made, err = query.OpenKeys(p.cfg.Data, p.cfg.AdminKey); err != nil {
+		return fmt.Errorf("%w: --admin-key: %w", ErrRefused, err)
+	}
+	p.keys.Anonymous = p.cfg.anonymousHTTP()
+	if made != "" {
+		fmt.Fprintf(p.out, "administrator's key (shown once):  %s\n", made)
+	}
+	return p.firstCredential(ctx)
+}
+
+// firstCredential makes a device credential when devices need one and there is none.
+func (p *process) firstCredential(ctx context.Context) error {
+	if p.cfg.MQTT == "" || p.cfg.anonymousMQTT() || len(p.registry.Credentials()) > 0 {
+		return nil
+	}
+	password, err := p.registry.IssueCredential(ctx, "device", "*")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "MQTT user and password (shown once):  device  %s\n", password)
+	return nil
+}
+
+// cellAt is the cell of resolution 12 that a Thing stands in.
+func cellAt(at geo.LonLat) geo.Cell { return h3.CellAt(at, 12) }
+
+func (p *process) openSpools(context.Context) error {
+	p.spools = map[sensor.Lane]*spool.Spool{}
+	var list []*spool.Spool
+	gatewayName := p.cfg.Gateway
+	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
+		limit := p.cfg.SpoolBytes / 2
+		if p.cfg.History == "off" {
+			limit = min(limit, 256<<20) // there is nobody to read it again but the live state
+		}
+		s, err := spool.Open(spool.Config{Dir: filepath.Join(p.cfg.Data, "spool", lane.String()), Gateway: gatewayName, Lane: lane,
+			MaxBytes: limit, DropOldest: p.cfg.History == "off", Logger: p.logger,
+			OnCommit: func(c spool.Commit) {
+				if f := p.onCommit.Load(); f != nil {
+					(*f)(c)
+				}
+			}})
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		gatewayName = s.Producer().Gateway // one name for both lanes
+		p.spools[lane] = s
+		p.later(s.Close)
+		list = append(list, s)
+	}
+	var groups []string
+	if p.cfg.History == "on" {
+		groups = []string{groupName}
+	}
+	var err error
+	p.bus, err = inproc.Open(inproc.Config{Spools: list, Dir: filepath.Join(p.cfg.Data, "bus"), Groups: groups, Logger: p.logger})
+	if err != nil {
+		return err
+	}
+	p.later(p.bus.Close)
+	return nil
+}
+
+// openEngine finds the ClickHouse engine. Its absence is not the end: readings wait in the spool.
+func (p *process) openEngine(context.Context) error {
+	switch {
+	case p.cfg.History == "off":
+		p.banner = "history is off: the oldest readings are freed when the spool is full; nothing is kept for ever"
+		return nil
+	case p.cfg.ClickHouse != "":
+		p.ready.set("history", "connecting to the ClickHouse server")
+		return nil
+	}
+	lib, err := engine.Find(p.cfg.Engine)
+	if err != nil {
+		p.banner = "no history: the ClickHouse engine is missing; readings wait in the spool until it is there"
+		p.ready.set("history", err.Error())
+		fmt.Fprintf(p.out, "no history: %v\n", err)
+		return nil
+	}
+	if p.socket, err = p.socketPath(); err != nil {
+		return err
+	}
+	argv := p.cfg.StoreArgv
+	if argv == nil {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		argv = []string{self, "store"}
+	}
+	argv = append(argv, "--data", filepath.Join(p.cfg.Data, "clickhouse"), "--socket", p.socket, "--library", lib,
+		"--memory-limit", fmt.Sprint(p.cfg.EngineMemory))
+	p.ready.set("history", "the ClickHouse engine is starting")
+	p.engine, err = engine.NewSupervisor(engine.SupervisorConfig{Argv: argv, Socket: p.socket, Log: p.logger.With("component", "engine"), Registerer: p.metrics})
+	return err
+}
+
+// socketPath is in the data directory, or, where that is too deep for a unix socket (107 bytes), in one of its own.
+func (p *process) socketPath() (string, error) {
+	path, err := filepath.Abs(filepath.Join(p.cfg.Data, "store.sock"))
+	if err != nil || len(path) < 100 {
+		return path, err
+	}
+	dir, err := os.MkdirTemp("", "situ-store-")
+	if err != nil {
+		return "", err
+	}
+	p.later(func() error { return os.RemoveAll(dir) })
+	return filepath.Join(dir, "store.sock"), nil
+}

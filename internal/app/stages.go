@@ -1,0 +1,263 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/situ-city/situ/internal/decode/all"
+	"github.com/situ-city/situ/internal/embedded/engine"
+	"github.com/situ-city/situ/internal/gateway"
+	"github.com/situ-city/situ/internal/ingester"
+	"github.com/situ-city/situ/internal/livestate"
+	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/internal/query"
+	"github.com/situ-city/situ/internal/store"
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/sensor"
+	"github.com/situ-city/situ/web"
+)
+
+func (p *process) openGateway(context.Context) (err error) {
+	p.gateway, err = gateway.New(gateway.Config{
+		Listen: p.cfg.MQTT, TLS: p.tls, Anonymous: p.cfg.anonymousMQTT(), Credentials: p.registry, Sources: p.cfg.sources(),
+		Protocols:  all.Protocols(),
+		Normalizer: p.newNormalizer,
+		Spools:     p.spools, Logger: p.logger, Registerer: p.metrics,
+	})
+	if errors.Is(err, gateway.ErrSource) {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w; is another broker on that port? give another with --mqtt", ErrRefused, err)
+	}
+	commit := p.gateway.OnCommit
+	p.onCommit.Store(&commit)
+	return nil
+}
+
+// stage is a part that runs until its context ends; stages stop in the reverse order of their start.
+type stage struct {
+	name string
+	run  func(context.Context) error
+}
+
+// run starts the stages upstream last and stops them upstream first.
+//
+//	engine    the ClickHouse child, and the connection to it
+//	serve     page, API, live state, ingester
+//	receive   MQTT in, the simulated city
+func (p *process) run(ctx context.Context) error {
+	p.live = livestate.New(query.Meta{Registry: p.registry, Catalogue: p.catalogue}, p.catalogue, time.Now())
+	p.live.Register(p.metrics, time.Now)
+	floors := [][]stage{
+		{{"engine", p.runEngine}},
+		{{"live", p.runFeed}, {"ingester", p.runIngester}, {"http", p.runHTTP}},
+		{{"gateway", p.gateway.Run}, {"demo", p.runDemo}},
+	}
+	failed := make(chan error, 16)
+	var stops []func() error
+	for _, floor := range floors {
+		fctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		eg, fctx := errgroup.WithContext(fctx)
+		for _, s := range floor {
+			eg.Go(func() error {
+				err := s.run(fctx)
+				if err != nil && !errors.Is(err, context.Canceled) {
+					err = fmt.Errorf("%s: %w", s.name, err)
+					failed <- err
+					return err
+				}
+				return nil
+			})
+		}
+		stops = append(stops, func() error { cancel(); return eg.Wait() })
+	}
+	p.announce()
+	var err error
+	select {
+	case <-ctx.Done():
+		p.logger.Info("stopping: receiving first, then what is on its way")
+	case err = <-failed:
+	}
+	for i := len(stops) - 1; i >= 0; i-- {
+		if e := stops[i](); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// announce prints where situ is to be found.
+func (p *process) announce() {
+	scheme := "http"
+	if p.tls != nil {
+		scheme = "https"
+	}
+	fmt.Fprintf(p.out, "map    %s://%s/\n", scheme, p.web.Addr())
+	if a := p.gateway.Addr(); a != nil {
+		fmt.Fprintf(p.out, "MQTT   %s   topic situ/v1/{owner}/{thing}/json\n", a)
+	}
+}
+
+// runEngine keeps the ClickHouse child alive and opens the store when it answers.
+func (p *process) runEngine(ctx context.Context) error {
+	if p.engine == nil && p.cfg.ClickHouse == "" {
+		<-ctx.Done()
+		return nil
+	}
+	// The store is used until everything downstream has stopped, and the child dies after that.
+	eg, ctx := errgroup.WithContext(ctx)
+	if p.engine != nil {
+		eg.Go(func() error {
+			err := p.engine.Run(ctx)
+			if err != nil && ctx.Err() == nil { // it refuses to run: readings wait in the spool
+				p.logger.Error("no history", "component", "engine", "err", err)
+				p.ready.set("history", err.Error())
+				<-ctx.Done()
+				return nil
+			}
+			return err
+		})
+	}
+	eg.Go(func() error { return p.connectStore(ctx) })
+	return eg.Wait()
+}
+
+func (p *process) connectStore(ctx context.Context) error {
+	opt := store.Options{DSN: p.cfg.ClickHouse, Cell: cellE7, Log: p.logger}
+	if p.engine != nil {
+		opt.ClickHouse = engine.Options(p.socket, "")
+	}
+	for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
+		if p.engine != nil {
+			if err := p.engine.WaitReady(ctx); err != nil {
+				return nil // it will never be ready; runEngine has said why
+			}
+		}
+		s, err := store.Open(ctx, opt)
+		if err == nil {
+			if err = s.Migrate(ctx); err == nil {
+				p.store.Store(s)
+				p.ready.set("history", "")
+				<-ctx.Done()
+				p.store.Store(nil)
+				return s.Close()
+			}
+			_ = s.Close()
+		}
+		if ctx.Err() == nil {
+			p.ready.set("history", err.Error())
+			p.logger.Warn("open the store; trying again", "component", "store", "err", err, "in", wait.String())
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// cellE7 is the cell of resolution 12 for positions in the log's units.
+func cellE7(lon, lat int32) geo.Cell { return cellAt(geo.FromE7(lon, lat)) }
+
+// waitStore waits until there is a store.
+func (p *process) waitStore(ctx context.Context) (*store.Store, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s := p.store.Load(); s != nil {
+			return s, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (p *process) runFeed(ctx context.Context) error {
+	p.ready.set("live", "loading the newest values")
+	f := query.Feed{Log: p.bus, Live: p.live, Registry: p.registry, Catalog: p.catalogue, Store: p.store.Load, Logger: p.logger,
+		From: p.committed, Loaded: func() { p.ready.set("live", "") },
+		Hold: func(part int32, offset int64) (func(int64), error) {
+			h, err := p.bus.Hold(part, offset)
+			if err != nil {
+				return nil, err
+			}
+			return h.Advance, nil
+		},
+	}
+	if p.cfg.History == "off" {
+		f.Hold = nil // the spool itself is all the memory there is: nobody frees it but its bound
+	}
+	return f.Run(ctx, p.cfg.History == "on" && (p.engine != nil || p.cfg.ClickHouse != ""))
+}
+
+// committed is where the store stands in a partition.
+func (p *process) committed(ctx context.Context, part int32) (int64, error) {
+	if p.cfg.History == "off" {
+		return -1, nil
+	}
+	g, err := p.bus.Group(groupName)
+	if err != nil {
+		return 0, err
+	}
+	at, err := g.Committed(ctx, part)
+	return at.Offset, err
+}
+
+func (p *process) runIngester(ctx context.Context) error {
+	if p.cfg.History == "off" {
+		<-ctx.Done()
+		return nil
+	}
+	s, err := p.waitStore(ctx)
+	if err != nil {
+		return nil
+	}
+	group, err := p.bus.Group(groupName)
+	if err != nil {
+		return err
+	}
+	in, err := ingester.New(ingester.Options{Log: p.bus, Group: group, Store: s, Logger: p.logger, Registerer: p.metrics,
+		RegistryVersion: func() uint64 { return p.registry.Snapshot().Version() },
+		Declare: func(ctx context.Context, d []sensor.Declaration) error {
+			_, err := p.registry.Declare(ctx, d)
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	return in.Run(ctx)
+}
+
+func (p *process) runHTTP(ctx context.Context) error {
+	server := query.New(query.Config{
+		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Divisions: p.divisions,
+		History: func() query.History {
+			if s := p.store.Load(); s != nil {
+				return s
+			}
+			return nil
+		},
+		SQL: p.sql(), Tiles: p.tiles(), Stream: p.stream(),
+		Page: web.Handler(), Keys: p.keys, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
+		Ready: p.ready.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
+	})
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error { return server.Serve(ctx, p.web) })
+	eg.Go(func() error { return p.status.keep(ctx, p) })
+	return eg.Wait()
+}
+
+// newNormalizer makes the normaliser of one connection.
+func (p *process) newNormalizer() *normalize.Normalizer {
+	return normalize.New(normalize.Options{Catalogue: p.catalogue, Divisions: p.divisions, AutoRegister: p.cfg.autoRegister(),
+		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
+}

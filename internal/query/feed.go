@@ -1,0 +1,249 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/livestate"
+	"github.com/situ-city/situ/internal/registry"
+	"github.com/situ-city/situ/internal/store"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Feed keeps the live state equal to the log: it loads the newest values from the store, then follows the bus from
+// where the store stood; what comes twice is the same observation. It tells the registry what readings declared, and
+// copies the registry into the store, so that history joins with it.
+type Feed struct {
+	Log      bus.Log
+	From     func(ctx context.Context, part int32) (int64, error)            // the store's position in the log, -1 = at its beginning
+	Hold     func(part int32, offset int64) (advance func(int64), err error) // keeps the log from being freed; nil = no need
+	Live     *livestate.State
+	Registry *registry.Registry
+	Catalog  *sensor.Catalogue
+	Store    func() *store.Store // nil result: no history now
+	Logger   *slog.Logger
+	Loaded   func() // called once, when the live state holds what the store had
+}
+
+const (
+	feedRows     = 20_000
+	syncPage     = 5_000
+	latestWindow = 7 * 24 * time.Hour // older values are history, not situation
+)
+
+// Run feeds until ctx ends. history says whether there is a store to load from (false: start from the log alone).
+func (f *Feed) Run(ctx context.Context, history bool) error {
+	parts, err := f.Log.Partitions(ctx)
+	if err != nil {
+		return fmt.Errorf("live feed: %w", err)
+	}
+	starts := make([]int64, len(parts))
+	advances := make([]func(int64), len(parts))
+	for i, part := range parts {
+		if starts[i], advances[i], err = f.start(ctx, part); err != nil {
+			return fmt.Errorf("live feed of partition %d: %w", part, err)
+		}
+	}
+	if history {
+		if err := f.load(ctx); err != nil {
+			return err
+		}
+	}
+	if f.Loaded != nil {
+		f.Loaded()
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, part := range parts {
+		eg.Go(func() error { return f.follow(ctx, part, starts[i], advances[i]) })
+	}
+	eg.Go(func() error { return f.tick(ctx) })
+	eg.Go(func() error { return f.watch(ctx) })
+	return eg.Wait()
+}
+
+// start finds where to begin and holds it.
+func (f *Feed) start(ctx context.Context, part int32) (int64, func(int64), error) {
+	from, err := f.From(ctx, part)
+	if err != nil {
+		return 0, nil, err
+	}
+	first, _, err := f.Log.Bounds(ctx, part)
+	if err != nil {
+		return 0, nil, err
+	}
+	from = max(from, first)
+	advance := func(int64) {}
+	if f.Hold != nil {
+		if advance, err = f.Hold(part, from); err != nil {
+			return 0, nil, err
+		}
+	}
+	return from, advance, nil
+}
+
+// load fills the live state from the store, waiting for the store to be there.
+func (f *Feed) load(ctx context.Context) error {
+	for {
+		if s := f.Store(); s != nil {
+			err := s.Latest(ctx, time.Now().Add(-latestWindow).UnixMilli(), func(b *sensor.Batch) error {
+				f.Live.Apply(b, time.Now())
+				return nil
+			})
+			if err == nil || ctx.Err() != nil {
+				return ctx.Err()
+			}
+			f.Logger.Warn("load the newest values; trying again", "component", "livestate", "err", err)
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// follow applies partition part from offset from on.
+func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(int64)) error {
+	var b sensor.Batch
+	for {
+		b.Reset()
+		next, err := f.Log.Fetch(ctx, part, from, 0, feedRows, &b)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, bus.ErrOffset) {
+			return fmt.Errorf("live feed of partition %d: the log no longer has offset %d; start again: %w", part, from, err)
+		}
+		if err != nil {
+			return fmt.Errorf("live feed of partition %d: %w", part, err)
+		}
+		if len(b.Declarations) > 0 {
+			if _, err := f.Registry.Declare(ctx, b.Declarations); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("declare what readings declared: %w", err)
+			}
+		}
+		f.Live.Apply(&b, time.Now())
+		from = next
+		advance(next)
+	}
+}
+
+func (f *Feed) tick(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			f.Live.Tick(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// watch follows the registry's change feed: the live state looks changed Things up again, the store gets a copy.
+func (f *Feed) watch(ctx context.Context) error {
+	var seen uint64             // shown to the live state
+	var copied uint64           // in the store
+	var properties *store.Store // the store that has the catalogue
+	for {
+		snap := f.Registry.Snapshot()
+		var err error
+		if seen, err = f.refresh(ctx, seen); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("follow the registry: %w", err)
+		}
+		retry := 24 * time.Hour
+		if s := f.Store(); s != nil {
+			if s != properties {
+				if err = s.SyncProperties(ctx, f.Catalog.All()); err == nil {
+					properties, copied = s, 0
+				}
+			}
+			if err == nil {
+				copied, err = f.copy(ctx, s, copied)
+			}
+			if err != nil && ctx.Err() == nil {
+				f.Logger.Warn("copy the registry to the store; trying again", "component", "registry", "err", err)
+				retry = time.Second
+			}
+		} else {
+			retry = time.Second
+		}
+		select {
+		case <-snap.Superseded():
+		case <-time.After(retry):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (f *Feed) refresh(ctx context.Context, seen uint64) (uint64, error) {
+	for {
+		changes, next, err := f.Registry.Changes(ctx, seen, syncPage)
+		if err != nil || next == seen {
+			return seen, err
+		}
+		for _, c := range changes {
+			switch {
+			case c.Thing != nil:
+				f.Live.Refresh(c.Thing.ID.Key())
+			case c.Datastream != nil:
+				f.Live.Refresh(c.Datastream.Thing.Key())
+			}
+		}
+		seen = next
+	}
+}
+
+func (f *Feed) copy(ctx context.Context, s *store.Store, copied uint64) (uint64, error) {
+	for {
+		changes, next, err := f.Registry.Changes(ctx, copied, syncPage)
+		if err != nil || next == copied {
+			return copied, err
+		}
+		var things []sensor.Thing
+		var streams []sensor.Datastream
+		for _, c := range changes {
+			if c.Thing != nil {
+				things = append(things, *c.Thing)
+			} else if c.Datastream != nil {
+				streams = append(streams, *c.Datastream)
+			}
+		}
+		if err := s.SyncRegistry(ctx, things, streams); err != nil {
+			return copied, err
+		}
+		copied = next
+	}
+}
+
+// Meta is livestate's look-up in the registry.
+type Meta struct {
+	Registry  *registry.Registry
+	Catalogue *sensor.Catalogue
+}
+
+// Meta implements livestate.Lookup.
+func (m Meta) Meta(id sensor.DatastreamID) (livestate.Info, bool) {
+	snap := m.Registry.Snapshot()
+	d, ok := snap.Datastream(id)
+	if !ok {
+		return livestate.Info{}, false
+	}
+	t, ok := snap.Thing(d.Thing)
+	if !ok {
+		return livestate.Info{}, false
+	}
+	info := livestate.Info{Thing: t.ID, Statistic: d.Statistic, Class: t.Class, Grade: t.Grade, Interval: d.Interval, Retired: t.Retired}
+	if p, ok := m.Catalogue.ByCode(d.Property); ok {
+		info.Property = p.Number
+	}
+	return info, true
+}
