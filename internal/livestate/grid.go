@@ -1,6 +1,7 @@
 package livestate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -34,30 +35,24 @@ func (g *grid) bucket(key uint32) *bucket {
 	return b
 }
 
-func (g *grid) insert(nodes []node, ni uint32) {
-	b := g.bucket(g.key(nodes[ni].x, nodes[ni].y))
-	at, _ := slices.BinarySearchFunc(b.items, ni, byCell(nodes))
+func (g *grid) insert(spots []spot, ni uint32) {
+	b := g.bucket(g.key(spots[ni].x, spots[ni].y))
+	at, _ := slices.BinarySearchFunc(b.items, ni, byCell(spots))
 	b.items = slices.Insert(b.items, at, ni)
 }
 
-func (g *grid) remove(nodes []node, ni uint32) {
-	b := g.bucket(g.key(nodes[ni].x, nodes[ni].y))
-	b.floor = max(b.floor, nodes[ni].version)
-	if at, ok := slices.BinarySearchFunc(b.items, ni, byCell(nodes)); ok {
+func (g *grid) remove(spots []spot, ni uint32, version uint64) {
+	b := g.bucket(g.key(spots[ni].x, spots[ni].y))
+	b.floor = max(b.floor, version)
+	if at, ok := slices.BinarySearchFunc(b.items, ni, byCell(spots)); ok {
 		b.items = slices.Delete(b.items, at, at+1)
 	}
 }
 
-func byCell(nodes []node) func(a, b uint32) int {
+func byCell(spots []spot) func(a, b uint32) int {
 	return func(a, b uint32) int {
-		switch na, nb := &nodes[a], &nodes[b]; {
-		case na.cell != nb.cell && na.cell < nb.cell:
-			return -1
-		case na.cell != nb.cell:
-			return 1
-		default:
-			return int(na.stratum) - int(nb.stratum)
-		}
+		sa, sb := &spots[a], &spots[b]
+		return cmp.Or(cmp.Compare(sa.cell, sb.cell), cmp.Compare(sa.stratum, sb.stratum))
 	}
 }
 

@@ -45,8 +45,8 @@ func (s *State) Latest(id sensor.DatastreamID) (Latest, bool) {
 
 func (s *State) latest(si uint32) Latest {
 	st := &s.streams[si]
-	return Latest{Datastream: st.id, Property: st.property, Statistic: st.statistic,
-		PhenomenonTime: st.phenomenon, ResultTime: st.key.result, ArrivalTime: st.arrival,
+	return Latest{Datastream: s.links[si].id, Property: st.property, Statistic: st.statistic,
+		PhenomenonTime: st.phenomenon, ResultTime: st.resultTime, ArrivalTime: st.arrival,
 		Result: st.result, Text: s.texts[si], Quality: st.quality, Fresh: st.has(fresh), Mapped: st.leaf != nothing}
 }
 
@@ -59,7 +59,7 @@ func (s *State) LatestOf(k sensor.ThingKey) []Latest {
 		return nil
 	}
 	var out []Latest
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if s.streams[si].phenomenon != never {
 			out = append(out, s.latest(si))
 		}
@@ -80,12 +80,12 @@ func (s *State) Thing(k sensor.ThingKey, p sensor.PropertyNumber) (ThingSummary,
 
 func (s *State) summaryOf(ti uint32, p sensor.PropertyNumber) ThingSummary {
 	th := &s.things[ti]
-	t := ThingSummary{ID: th.id, Key: th.key, Class: th.class, Stratum: th.stratum, Cell: th.cell, Placed: th.cell != 0}
+	t := ThingSummary{ID: s.names[ti].id, Key: s.names[ti].key, Class: th.class, Stratum: th.stratum, Cell: th.cell, Placed: th.cell != 0}
 	if t.Placed {
 		t.Place = geo.FromE7(th.lon, th.lat)
 	}
 	best := nothing
-	for si := th.first; si != nothing; si = s.streams[si].next {
+	for si := th.first; si != nothing; si = s.links[si].next {
 		st := &s.streams[si]
 		if st.phenomenon == never || p != 0 && st.property != p {
 			continue
@@ -106,7 +106,7 @@ func (s *State) tells(a, b uint32) bool {
 	if onMap := sa.leaf != nothing; onMap != (sb.leaf != nothing) {
 		return onMap
 	}
-	return sb.key.less(sa.key) || sa.key == sb.key && sa.id < sb.id
+	return sb.key().less(sa.key()) || sa.key() == sb.key() && s.links[a].id < s.links[b].id
 }
 
 // Things appends the Things that stand in a cell of any resolution from 0 to 12, at most limit of them; with p not

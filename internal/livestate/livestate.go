@@ -9,7 +9,7 @@
 //
 // On the map a Thing counts once for a property: of its Datastreams that hold a number of statistic Instant or
 // Average, a fresh one before a stale one, then Instant before Average, then the newest, then the smallest id.
-// A value is fresh while its age is at most twice the expected interval. Things without position are never on it.
+// A value is fresh while its age is at most twice the expected interval, to the second. Things without position are never on it.
 //
 // State is a pure core: no goroutine, no clock, no I/O. One mutex guards it all; Apply and Tick take it for a few
 // hundred rows at a time, so that readers (who share it) wait for microseconds while a city reports. What a
@@ -76,20 +76,25 @@ type State struct {
 	floor   uint64 // changes up to here can no longer be told completely
 
 	streams    []stream
+	links      []link
 	streamOf   map[sensor.DatastreamID]uint32
 	texts      map[uint32]string // results that are words, by stream
 	unresolved []uint32          // streams the registry did not know
 
 	things   []thing
+	names    []name
 	thingOf  map[sensor.ThingKey]uint32
 	ground   grid // where the placed Things stand
 	nodes    []node
+	spots    []spot
 	freed    []uint32
 	layers   []*layer         // by property number
 	dirty    [levels][]uint32 // nodes to recompute from what is below them
 	empties  []emptied        // oldest first
 	wheel    wheel
-	touched  bool // a node has changed since the last version
+	ahead    [chunkRows]uint32 // streams of the rows being applied
+	sink     uint32            // see warm
+	touched  bool              // a node has changed since the last version
 	counters counters
 	rate     rate
 
@@ -164,6 +169,7 @@ func (s *State) locked(change func()) {
 }
 
 func (s *State) applyRows(b *sensor.Batch, from, to int) {
+	s.warm(b.Datastream[from:to])
 	for i := from; i < to; i++ {
 		s.counters.rows++
 		s.counters.arrival = max(s.counters.arrival, b.ArrivalTime[i])
@@ -171,30 +177,61 @@ func (s *State) applyRows(b *sensor.Batch, from, to int) {
 			s.counters.backfill++
 			continue
 		}
-		s.applyRow(b, i)
+		si := s.ahead[i-from]
+		if si == nothing {
+			var ok bool
+			if si, ok = s.stream(b.Datastream[i], b.Thing[i]); !ok {
+				s.counters.unheld++
+				continue
+			}
+		}
+		s.applyRow(b, i, si)
 	}
 }
 
-func (s *State) applyRow(b *sensor.Batch, i int) {
-	id := b.Datastream[i]
-	si, ok := s.streamOf[id]
-	if !ok {
-		if si, ok = s.newStream(id, b.Thing[i]); !ok {
-			s.counters.unheld++
-			return
+// warm finds the streams of the rows to come and reads what they will touch. One row alone waits for memory at
+// every step, stream, Thing, leaf, leaf's parent; the same step of many rows waits once, because none depends on
+// the other. What is read is thrown away, but for the streams found.
+func (s *State) warm(ids []sensor.DatastreamID) {
+	for i, id := range ids {
+		si, ok := s.streamOf[id]
+		if !ok {
+			si = nothing
+		}
+		s.ahead[i] = si
+	}
+	var things, nodes [chunkRows]uint32
+	for i, si := range s.ahead[:len(ids)] {
+		if nodes[i] = nothing; si != nothing {
+			things[i], nodes[i] = s.streams[si].thing, s.streams[si].leaf
 		}
 	}
+	for i, si := range s.ahead[:len(ids)] {
+		if si != nothing {
+			s.sink += s.things[things[i]].first
+		}
+	}
+	for range levels {
+		for i, ni := range nodes[:len(ids)] {
+			if ni != nothing {
+				nodes[i] = s.nodes[ni].parent
+			}
+		}
+	}
+}
+
+func (s *State) applyRow(b *sensor.Batch, i int, si uint32) {
 	st := &s.streams[si]
 	k := key{b.PhenomenonTime[i], b.ResultTime[i], b.ArrivalTime[i], b.Seq[i], b.Idx[i]}
 	if b.Lon[i] != sensor.NoPosition {
 		s.place(st.thing, b.Lon[i], b.Lat[i], b.Cell[i], k)
 	}
-	if !st.key.less(k) {
+	if !st.key().less(k) {
 		s.counters.older++
 		return
 	}
 	old := st.contribution()
-	st.key = k
+	st.setKey(k)
 	st.result, st.quality = b.Result[i], b.Quality[i]
 	if b.Text[i] != "" || st.has(hasText) {
 		s.setText(si, b.Text[i])

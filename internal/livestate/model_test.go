@@ -47,7 +47,7 @@ func (m *model) fresh(r modelRow) bool {
 	if every == 0 {
 		every = DefaultInterval
 	}
-	return m.now-r.phenomenon <= 2*every.Milliseconds()
+	return m.now/1000 <= (r.phenomenon+2*every.Milliseconds())/1000
 }
 
 // shown is the one value of each Thing and property that is on the map.

@@ -8,16 +8,23 @@ import (
 
 // thing is where a Thing stands, and its streams.
 type thing struct {
-	key     sensor.ThingKey
-	id      sensor.ThingID
-	placed  key      // of the observation that placed it: the newest that carried a position
-	cell    geo.Cell // resolution 12; 0 = no position is known
-	lon     int32    // 1e-7 degrees
-	lat     int32
-	first   uint32 // stream
-	spot    uint32 // index in its bucket of State.ground
-	class   sensor.OwnerClass
-	stratum sensor.Stratum
+	phenomenon, resultTime, arrival int64 // key of the observation that placed it: the newest with a position
+	seq                             uint64
+	cell                            geo.Cell // resolution 12; 0 = no position is known
+	lon, lat                        int32    // 1e-7 degrees
+	first                           uint32   // stream
+	berth                           uint32   // index in its bucket of State.ground
+	idx                             uint16
+	class                           sensor.OwnerClass
+	stratum                         sensor.Stratum
+}
+
+func (th *thing) placed() key { return key{th.phenomenon, th.resultTime, th.arrival, th.seq, th.idx} }
+
+// name is the rest of a thing.
+type name struct {
+	key sensor.ThingKey
+	id  sensor.ThingID
 }
 
 // thing finds a Thing or makes room for it.
@@ -25,7 +32,8 @@ func (s *State) thing(k sensor.ThingKey) uint32 {
 	ti, ok := s.thingOf[k]
 	if !ok {
 		ti = uint32(len(s.things))
-		s.things = append(s.things, thing{key: k, first: nothing, placed: key{phenomenon: never}})
+		s.things = append(s.things, thing{first: nothing, phenomenon: never})
+		s.names = append(s.names, name{key: k})
 		s.thingOf[k] = ti
 	}
 	return ti
@@ -35,10 +43,10 @@ func (s *State) thing(k sensor.ThingKey) uint32 {
 // says the same every time, and then nothing is computed.
 func (s *State) place(ti uint32, lon, lat int32, cell geo.Cell, k key) {
 	th := &s.things[ti]
-	if !th.placed.less(k) {
+	if !th.placed().less(k) {
 		return
 	}
-	th.placed = k
+	th.phenomenon, th.resultTime, th.arrival, th.seq, th.idx = k.phenomenon, k.result, k.arrival, k.seq, k.idx
 	if th.cell != 0 && th.lon == lon && th.lat == lat {
 		return
 	}
@@ -50,7 +58,7 @@ func (s *State) place(ti uint32, lon, lat int32, cell geo.Cell, k key) {
 	}
 	if th.cell == 0 {
 		s.stand(ti, lon, lat, cell)
-		for si := th.first; si != nothing; si = s.streams[si].next {
+		for si := th.first; si != nothing; si = s.links[si].next {
 			s.settle(si, s.streams[si].contribution())
 		}
 		return
@@ -76,8 +84,8 @@ func (s *State) stand(ti uint32, lon, lat int32, cell geo.Cell) {
 	if wasPlaced {
 		b := s.ground.buckets[from]
 		last := b.items[len(b.items)-1]
-		b.items[th.spot] = last
-		s.things[last].spot = th.spot
+		b.items[th.berth] = last
+		s.things[last].berth = th.berth
 		b.items = b.items[:len(b.items)-1]
 		if len(b.items) == 0 {
 			delete(s.ground.buckets, from)
@@ -86,12 +94,12 @@ func (s *State) stand(ti uint32, lon, lat int32, cell geo.Cell) {
 		s.counters.placed++
 	}
 	b := s.ground.bucket(to)
-	th.spot = uint32(len(b.items))
+	th.berth = uint32(len(b.items))
 	b.items = append(b.items, ti)
 }
 
 func (s *State) touchLeaves(ti uint32) {
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if leaf := s.streams[si].leaf; leaf != nothing {
 			s.nodes[leaf].version = s.version + 1
 			s.touched = true

@@ -12,7 +12,6 @@ import (
 // children. An observation changes the node and its ancestors by the difference alone; only when an extreme
 // leaves, or rounding may have added up, is a node computed anew from what is below it.
 type node struct {
-	cell     geo.Cell
 	sum      float64 // over fresh members; so are min and max, infinite when there are none
 	min, max float64
 	newest   int64 // over all members
@@ -20,14 +19,19 @@ type node struct {
 	drift    float32 // bound of sum's rounding error, in units of its last place
 	n, fresh uint32
 	parent   uint32
-	below    uint32 // first child, or first member of a leaf
-	after    uint32 // siblings under parent
-	prev     uint32
+	after    uint32 // next child of the same parent
+	level    int8   // resolution - Coarsest
+	dirty    bool
+}
+
+// spot is the rest of a node: what it is of, where, and beside which.
+type spot struct {
+	cell     geo.Cell
 	x, y     uint32 // centre on the world's square
+	below    uint32 // first child, or first member of a leaf
+	prev     uint32 // child of the same parent
 	property sensor.PropertyNumber
 	stratum  sensor.Stratum
-	level    int8 // resolution - Coarsest
-	dirty    bool
 }
 
 // layer is the pyramid of one property.
@@ -85,22 +89,21 @@ func (s *State) node(p sensor.PropertyNumber, t sensor.Stratum, c geo.Cell) uint
 	if n := len(s.freed); n > 0 {
 		ni, s.freed = s.freed[n-1], s.freed[:n-1]
 	} else {
-		s.nodes = append(s.nodes, node{})
+		s.nodes, s.spots = append(s.nodes, node{}), append(s.spots, spot{})
 	}
-	nd := &s.nodes[ni]
 	x, y := world(centre(c))
-	*nd = node{cell: c, property: p, stratum: t, level: int8(level), parent: parent, below: nothing, after: nothing,
-		prev: nothing, min: math.Inf(1), max: math.Inf(-1), newest: never, x: x, y: y}
+	s.nodes[ni] = node{level: int8(level), parent: parent, after: nothing, min: math.Inf(1), max: math.Inf(-1), newest: never}
+	s.spots[ni] = spot{cell: c, property: p, stratum: t, x: x, y: y, below: nothing, prev: nothing}
 	if parent != nothing {
-		up := &s.nodes[parent]
-		nd.after = up.below
+		up := &s.spots[parent]
+		s.nodes[ni].after = up.below
 		if up.below != nothing {
-			s.nodes[up.below].prev = ni
+			s.spots[up.below].prev = ni
 		}
 		up.below = ni
 	}
 	l.nodes[level][nodeKey(c, t)] = ni
-	l.grids[level].insert(s.nodes, ni)
+	l.grids[level].insert(s.spots, ni)
 	return ni
 }
 
@@ -118,11 +121,11 @@ func (s *State) enter(si uint32) {
 	st := &s.streams[si]
 	th := &s.things[st.thing]
 	leaf := s.node(st.property, th.stratum, th.cell.Parent(Finest))
-	st.leaf, st.prev, st.after = leaf, nothing, s.nodes[leaf].below
+	st.leaf, st.after, s.links[si].prev = leaf, s.spots[leaf].below, nothing
 	if st.after != nothing {
-		s.streams[st.after].prev = si
+		s.links[st.after].prev = si
 	}
-	s.nodes[leaf].below = si
+	s.spots[leaf].below = si
 	c := st.contribution()
 	for ni := leaf; ni != nothing; ni = s.nodes[ni].parent {
 		nd := s.touch(ni)
@@ -138,13 +141,14 @@ func (s *State) enter(si uint32) {
 func (s *State) leave(si uint32, c contribution) {
 	st := &s.streams[si]
 	leaf := st.leaf
-	if st.prev != nothing {
-		s.streams[st.prev].after = st.after
+	prev := s.links[si].prev
+	if prev != nothing {
+		s.streams[prev].after = st.after
 	} else {
-		s.nodes[leaf].below = st.after
+		s.spots[leaf].below = st.after
 	}
 	if st.after != nothing {
-		s.streams[st.after].prev = st.prev
+		s.links[st.after].prev = prev
 	}
 	st.leaf = nothing
 	for ni := leaf; ni != nothing; ni = s.nodes[ni].parent {
@@ -255,12 +259,12 @@ func (s *State) recompute() {
 			nd.dirty = false
 			nd.sum, nd.drift, nd.min, nd.max, nd.newest = 0, 0, math.Inf(1), math.Inf(-1), never
 			if level == levels-1 {
-				for si := nd.below; si != nothing; si = s.streams[si].after {
+				for si := s.spots[ni].below; si != nothing; si = s.streams[si].after {
 					nd.gather(&s.streams[si])
 				}
 				continue
 			}
-			for ci := nd.below; ci != nothing; ci = s.nodes[ci].after {
+			for ci := s.spots[ni].below; ci != nothing; ci = s.nodes[ci].after {
 				nd.gatherNode(&s.nodes[ci])
 			}
 		}
@@ -300,18 +304,18 @@ func (s *State) forget() {
 }
 
 func (s *State) free(ni uint32) {
-	nd := &s.nodes[ni]
+	nd, at := &s.nodes[ni], &s.spots[ni]
 	s.floor = max(s.floor, nd.version)
-	l := s.layers[nd.property]
-	delete(l.nodes[nd.level], nodeKey(nd.cell, nd.stratum))
-	l.grids[nd.level].remove(s.nodes, ni)
-	if nd.prev != nothing {
-		s.nodes[nd.prev].after = nd.after
+	l := s.layers[at.property]
+	delete(l.nodes[nd.level], nodeKey(at.cell, at.stratum))
+	l.grids[nd.level].remove(s.spots, ni, nd.version)
+	if at.prev != nothing {
+		s.nodes[at.prev].after = nd.after
 	} else if nd.parent != nothing {
-		s.nodes[nd.parent].below = nd.after
+		s.spots[nd.parent].below = nd.after
 	}
 	if nd.after != nothing {
-		s.nodes[nd.after].prev = nd.prev
+		s.spots[nd.after].prev = at.prev
 	}
 	*nd = node{} // version 0: whatever else is known of it in empties is void
 	s.freed = append(s.freed, ni)

@@ -102,18 +102,18 @@ func (s *State) scan(g *grid, w window, scope sensor.Scope, emit func(*total)) (
 		version = max(version, b.floor)
 		var t total
 		for _, ni := range b.items {
-			nd := &s.nodes[ni]
-			if !scope.Has(nd.stratum) || !w.holds(nd.x, nd.y) {
+			at := &s.spots[ni]
+			if !scope.Has(at.stratum) || !w.holds(at.x, at.y) {
 				continue
 			}
-			if nd.cell != t.cell {
+			if at.cell != t.cell {
 				if t.cell != 0 {
 					version = max(version, t.version)
 					emit(&t)
 				}
-				t = newTotal(nd.cell)
+				t = newTotal(at.cell)
 			}
-			t.add(nd)
+			t.add(&s.nodes[ni])
 		}
 		if t.cell != 0 {
 			version = max(version, t.version)
@@ -180,7 +180,7 @@ func (s *State) Points(dst []sensor.PointSummary, p sensor.PropertyNumber, area 
 			if len(dst) >= limit {
 				return false
 			}
-			dst = append(dst, sensor.PointSummary{ID: th.id, Thing: th.key, Place: place, Class: th.class,
+			dst = append(dst, sensor.PointSummary{ID: s.names[ti].id, Thing: s.names[ti].key, Place: place, Class: th.class,
 				Fresh: st.has(fresh), Result: st.result, Newest: st.phenomenon})
 		}
 		return true
@@ -190,7 +190,7 @@ func (s *State) Points(dst []sensor.PointSummary, p sensor.PropertyNumber, area 
 
 // member is the stream that stands on the map for a Thing and a property, nil if none does.
 func (s *State) member(th *thing, p sensor.PropertyNumber) *stream {
-	for si := th.first; si != nothing; si = s.streams[si].next {
+	for si := th.first; si != nothing; si = s.links[si].next {
 		if st := &s.streams[si]; st.leaf != nothing && st.property == p {
 			return st
 		}
@@ -237,8 +237,8 @@ func (s *State) totalOf(l *layer, c geo.Cell, scope sensor.Scope) total {
 		return t
 	}
 	for _, ni := range l.nodes[0] {
-		if nd := &s.nodes[ni]; scope.Has(nd.stratum) && nd.cell.Parent(c.Resolution()) == c {
-			t.add(nd)
+		if at := &s.spots[ni]; scope.Has(at.stratum) && at.cell.Parent(c.Resolution()) == c {
+			t.add(&s.nodes[ni])
 		}
 	}
 	return t
@@ -252,7 +252,7 @@ func (s *State) cellOfThings(c geo.Cell, scope sensor.Scope) []PropertyCell {
 		if !scope.Has(th.stratum) {
 			return true
 		}
-		for si := th.first; si != nothing; si = s.streams[si].next {
+		for si := th.first; si != nothing; si = s.links[si].next {
 			st := &s.streams[si]
 			if st.leaf == nothing {
 				continue

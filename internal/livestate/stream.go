@@ -14,7 +14,7 @@ type key struct {
 	idx                         uint16
 }
 
-func (k *key) less(o key) bool {
+func (k key) less(o key) bool {
 	switch {
 	case k.phenomenon != o.phenomenon:
 		return k.phenomenon < o.phenomenon
@@ -29,21 +29,37 @@ func (k *key) less(o key) bool {
 }
 
 // stream is a Datastream and its latest value. Streams of one Thing are a list; those that count on the map are
-// also members of a leaf node.
+// also members of a leaf node. An observation reads and writes this and nothing of its link: it is one cache line,
+// as node and thing are (the state is far larger than the caches, so lines touched are what an observation costs).
 type stream struct {
-	key
-	id          sensor.DatastreamID
-	result      float64
-	interval    uint32 // ms a value stays fresh
-	thing       uint32
-	leaf        uint32 // node of resolution Finest it counts in, or nothing
-	next        uint32 // of the same Thing
-	after, prev uint32 // members of the same leaf
-	due         uint32 // next in the same slot of the wheel
-	property    sensor.PropertyNumber
-	quality     sensor.Quality
-	statistic   sensor.Statistic
-	flags       uint8
+	phenomenon, resultTime, arrival int64
+	seq                             uint64
+	result                          float64
+	interval                        uint32 // ms a value stays fresh
+	thing                           uint32
+	leaf                            uint32 // node of resolution Finest it counts in, or nothing
+	after                           uint32 // next member of the same leaf
+	idx                             uint16
+	quality                         sensor.Quality
+	property                        sensor.PropertyNumber
+	statistic                       sensor.Statistic
+	flags                           uint8
+}
+
+// link is the rest of a stream.
+type link struct {
+	id   sensor.DatastreamID
+	next uint32 // of the same Thing
+	prev uint32 // member of the same leaf
+	due  uint32 // next in the same slot of the wheel
+}
+
+func (st *stream) key() key {
+	return key{st.phenomenon, st.resultTime, st.arrival, st.seq, st.idx}
+}
+
+func (st *stream) setKey(k key) {
+	st.phenomenon, st.resultTime, st.arrival, st.seq, st.idx = k.phenomenon, k.result, k.arrival, k.seq, k.idx
 }
 
 const (
@@ -76,18 +92,19 @@ func (st *stream) contribution() contribution {
 	return contribution{st.result, st.phenomenon, st.has(fresh)}
 }
 
-// newStream makes room for a Datastream seen for the first time, and for its Thing.
-func (s *State) newStream(id sensor.DatastreamID, thing sensor.ThingKey) (uint32, bool) {
+// stream finds a Datastream, or makes room for it and its Thing when it is seen for the first time.
+func (s *State) stream(id sensor.DatastreamID, thing sensor.ThingKey) (uint32, bool) {
+	if si, ok := s.streamOf[id]; ok {
+		return si, true
+	}
 	info, ok := s.lookup.Meta(id)
 	if !ok && len(s.unresolved) >= maxUnresolved {
 		return 0, false
 	}
 	ti := s.thing(thing)
 	si := uint32(len(s.streams))
-	s.streams = append(s.streams, stream{
-		key: key{phenomenon: never}, id: id, thing: ti, leaf: nothing, next: s.things[ti].first, due: nothing,
-		interval: freshFor(0),
-	})
+	s.streams = append(s.streams, stream{phenomenon: never, thing: ti, leaf: nothing, after: nothing, interval: freshFor(0)})
+	s.links = append(s.links, link{id: id, next: s.things[ti].first, prev: nothing, due: nothing})
 	s.things[ti].first = si
 	s.streamOf[id] = si
 	switch th := &s.things[ti]; {
@@ -120,19 +137,19 @@ func (s *State) learn(si uint32, info Info) {
 	st.set(mapped, info.Property != 0 && !info.Retired &&
 		(info.Statistic == sensor.Instant || info.Statistic == sensor.Average))
 	th := &s.things[st.thing]
-	th.id, th.class, th.stratum = info.Thing, info.Class, sensor.StratumOf(info.Class, info.Grade)
+	s.names[st.thing].id, th.class, th.stratum = info.Thing, info.Class, sensor.StratumOf(info.Class, info.Grade)
 	s.markRivals(st.thing, st.property)
 }
 
 // markRivals notes which streams of a Thing share a property, so that only they pay for choosing.
 func (s *State) markRivals(ti uint32, p sensor.PropertyNumber) {
 	n := 0
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if st := &s.streams[si]; st.has(mapped) && st.property == p {
 			n++
 		}
 	}
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if st := &s.streams[si]; st.has(mapped) && st.property == p {
 			st.set(rivals, n > 1)
 		}
@@ -145,7 +162,7 @@ func (s *State) resolve(n int) {
 	n = min(n, len(waiting))
 	s.unresolved = waiting[n:]
 	for _, si := range waiting[:n] {
-		if info, ok := s.lookup.Meta(s.streams[si].id); ok {
+		if info, ok := s.lookup.Meta(s.links[si].id); ok {
 			s.reenter(s.streams[si].thing, func() { s.learn(si, info) })
 		} else {
 			s.unresolved = append(s.unresolved, si)
@@ -159,9 +176,9 @@ func (s *State) resolve(n int) {
 // refresh looks up again every stream of a Thing.
 func (s *State) refresh(ti uint32) {
 	s.reenter(ti, func() {
-		for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+		for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 			st := &s.streams[si]
-			info, ok := s.lookup.Meta(st.id)
+			info, ok := s.lookup.Meta(s.links[si].id)
 			switch {
 			case ok:
 				s.learn(si, info)
@@ -187,18 +204,18 @@ func (s *State) dropResolved() {
 
 // reenter takes a Thing off the map, lets change happen, and puts it back where it then belongs.
 func (s *State) reenter(ti uint32, change func()) {
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if s.streams[si].leaf != nothing {
 			s.leave(si, s.streams[si].contribution())
 		}
 	}
 	change()
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		if s.streams[si].phenomenon != never {
 			s.refreshen(si) // all of them before the first is put back: it may be chosen against the others
 		}
 	}
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		s.settle(si, s.streams[si].contribution())
 	}
 }
@@ -215,12 +232,15 @@ func (s *State) setText(si uint32, text string) {
 // refreshen judges whether the stream's value is fresh now, and has the wheel look again when it ceases to be.
 func (s *State) refreshen(si uint32) {
 	st := &s.streams[si]
-	isFresh := st.phenomenon+int64(st.interval) >= s.now
+	isFresh := st.staleAfter() >= s.now/1000
 	st.set(fresh, isFresh)
 	if isFresh && !st.has(wheeled) {
-		s.wheel.add(s.streams, si)
+		s.wheel.add(st, &s.links[si], si)
 	}
 }
+
+// staleAfter is the last second in which the value is fresh.
+func (st *stream) staleAfter() int64 { return (st.phenomenon + int64(st.interval)) / 1000 }
 
 // candidate says whether the stream may stand for its Thing and property on the map.
 func (s *State) candidate(si uint32) bool {
@@ -248,7 +268,7 @@ func (s *State) settle(si uint32, old contribution) {
 // choose lets the best of a Thing's streams of one property, and no other, stand on the map.
 func (s *State) choose(ti uint32, p sensor.PropertyNumber) {
 	best, now := nothing, nothing
-	for si := s.things[ti].first; si != nothing; si = s.streams[si].next {
+	for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 		st := &s.streams[si]
 		if !st.has(mapped) || st.property != p {
 			continue
@@ -256,7 +276,7 @@ func (s *State) choose(ti uint32, p sensor.PropertyNumber) {
 		if st.leaf != nothing {
 			now = si
 		}
-		if s.candidate(si) && (best == nothing || st.before(&s.streams[best])) {
+		if s.candidate(si) && (best == nothing || s.before(si, best)) {
 			best = si
 		}
 	}
@@ -272,14 +292,15 @@ func (s *State) choose(ti uint32, p sensor.PropertyNumber) {
 }
 
 // before is the order of preference between two streams of one Thing and property.
-func (st *stream) before(o *stream) bool {
+func (s *State) before(a, b uint32) bool {
+	st, o := &s.streams[a], &s.streams[b]
 	switch {
 	case st.has(fresh) != o.has(fresh):
 		return st.has(fresh)
 	case st.statistic != o.statistic:
 		return st.statistic == sensor.Instant
-	case st.key != o.key:
-		return o.key.less(st.key)
+	case st.key() != o.key():
+		return o.key().less(st.key())
 	}
-	return st.id < o.id
+	return s.links[a].id < s.links[b].id
 }

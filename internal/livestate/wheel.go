@@ -4,8 +4,8 @@ package livestate
 // values do not move it. When its second comes it is looked at, and put back if it has become newer meanwhile, so
 // that an observation costs the wheel nothing.
 type wheel struct {
-	slots [wheelSlots]uint32 // heads of lists through stream.due
-	at    int64              // second up to which it has been looked at; its slot is looked at again
+	slots [wheelSlots]uint32 // heads of lists through link.due
+	at    int64              // the first second not yet looked at
 	early []early
 }
 
@@ -26,30 +26,28 @@ func newWheel(now int64) wheel {
 }
 
 // add files a stream under the second its value grows stale in.
-func (w *wheel) add(streams []stream, si uint32) {
-	st := &streams[si]
-	second := (st.phenomenon + int64(st.interval)) / 1000
-	second = min(max(second, w.at), w.at+wheelSlots-1)
+func (w *wheel) add(st *stream, l *link, si uint32) {
+	second := min(max(st.staleAfter(), w.at), w.at+wheelSlots-1)
 	slot := &w.slots[second%wheelSlots]
-	st.due, *slot = *slot, si
+	l.due, *slot = *slot, si
 	st.flags |= wheeled
 }
 
-// expire looks at every stream due up to now. One that is not fresh any more leaves the fresh numbers of its cells.
+// expire looks at every stream whose last fresh second is over. One that is not fresh any more leaves the fresh
+// numbers of its cells.
 func (s *State) expire() {
 	w, now := &s.wheel, s.now/1000
-	for second := max(w.at, now-wheelSlots+1); second <= now; second++ {
+	for second := max(w.at, now-wheelSlots); second < now; second++ {
 		head := w.slots[second%wheelSlots]
 		w.slots[second%wheelSlots] = nothing
-		w.at = second
+		w.at = second + 1
 		for head != nothing {
 			si := head
-			head = s.streams[si].due
+			head = s.links[si].due
 			s.streams[si].flags &^= wheeled
 			s.grow(si)
 		}
 	}
-	w.at = max(w.at, now)
 	kept := w.early[:0]
 	for _, e := range w.early {
 		s.grow(e.stream)
