@@ -123,8 +123,8 @@ func (j *Journey) register(ctx context.Context) error {
 	var b bytes.Buffer
 	b.WriteString("id,class,grade,lon,lat,crs,interval,properties\n")
 	for i := range j.Things {
-		fmt.Fprintf(&b, "bench/t-%d,government,open,%.6f,%.6f,WGS84,60s,temperature;pm2_5\n", i,
-			106.2+float64(i%100)*0.007, 29.3+float64(i/100%100)*0.005)
+		lon, lat := place(i)
+		fmt.Fprintf(&b, "bench/t-%d,government,open,%.6f,%.6f,WGS84,60s,temperature;pm2_5\n", i, lon, lat)
 	}
 	b.WriteString("bench/probe,government,open,107.9,31.9,WGS84,60s,pm2_5\n")
 	res, err := j.do(ctx, http.MethodPost, "/v1/register", &b)

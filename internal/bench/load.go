@@ -123,14 +123,24 @@ func (l *Load) publish(dst []byte, thing int, id uint16, now int64, k int) []byt
 	b = binary.BigEndian.AppendUint16(b, id)
 	b = append(b, `{"t":`...)
 	b = strconv.AppendInt(b, now, 10)
+	b = append(b, `,"lon":`...)
+	lon, lat := place(thing)
+	b = strconv.AppendFloat(b, lon, 'f', 6, 64)
+	b = append(b, `,"lat":`...)
+	b = strconv.AppendFloat(b, lat, 'f', 6, 64)
 	b = append(b, `,"temperature":`...)
 	b = strconv.AppendFloat(b, 15+float64((thing*7+k)%200)/10, 'f', 1, 64)
 	b = append(b, `,"pm2_5":`...)
 	b = strconv.AppendFloat(b, 20+float64((thing*13+k)%400)/10, 'f', 1, 64)
-	b = append(b, `,"note":"abcdefghijklmnopqrstuvwxyz0123"}`...)
+	b = append(b, '}')
 	dst = append(dst, 0x32)
 	dst = binary.AppendUvarint(dst, uint64(len(b))) // MQTT's remaining length is the same encoding
 	return append(dst, b...)
+}
+
+// place puts the Things on a grid over the city.
+func place(thing int) (lon, lat float64) {
+	return 106.2 + float64(thing%100)*0.007, 29.3 + float64(thing/100%100)*0.005
 }
 
 func (l *Load) readAcks(c net.Conn, n int, window chan struct{}) error {
