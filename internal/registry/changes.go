@@ -59,11 +59,14 @@ func (r *Registry) Changes(ctx context.Context, since uint64, limit int) (change
 // Page is Changes in the form of the HTTP answer.
 func (r *Registry) Page(ctx context.Context, since uint64, limit int) (Page, error) {
 	changes, next, err := r.Changes(ctx, since, limit)
-	if changes == nil {
-		changes = []Change{}
-	}
 	s := r.Snapshot()
-	return Page{Registry: s.id, Head: max(next, s.version), Changes: changes, Next: next}, err
+	page := Page{Registry: s.id, Head: s.version, Changes: changes, Next: next}
+	if len(changes) == 0 {
+		page.Changes = []Change{} // JSON: [], not null
+	} else {
+		page.Head = max(page.Head, next) // another process wrote them
+	}
+	return page, err
 }
 
 type querier interface {

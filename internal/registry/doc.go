@@ -12,15 +12,16 @@
 // A number is never given twice, not even after kill -9; today there are no holes, but readers must allow them.
 // The number also stands as Version in the Thing or Datastream itself, and the newest is the Snapshot's Version.
 //
-// # Which Datastream a value belongs to
+// # Templates
 //
-// Snapshot.Lookup: a value is looked up by its exact id, sensor.NewDatastreamID(thing, catalogue property, statistic,
-// source key as sent). If that is not declared, TemplateID(thing, property) is tried: a Datastream declared by its
-// property alone (statistic instant, no source key) is a template: its unit, interval and range hold for every source
-// key and every statistic of that property but sums and counts, whose unit is another one (HJ 212's Cou is a mass, not
-// a concentration). Nothing is stored under a template's id: values keep their exact id.
-// Exact look-ups suffice for what readings declared: a Datastream that its first reading declared (Auto) takes unit,
-// interval and range from the Thing's template, when it is declared and whenever the template changes.
+// Which Datastream a value belongs to is internal/normalize's to say; a value is always stored under its exact id,
+// sensor.NewDatastreamID(thing, catalogue property, statistic, source key as sent). An owner need not know source keys:
+// a Datastream declared by its property alone (statistic instant, no source key; its id is TemplateID) is a template.
+// Its unit, interval and range hold for every source key and statistic of that property but sums and counts, whose unit
+// is another one (HJ 212's Cou is a mass, not a concentration). Sums and counts are declared by their source key,
+// without a property unless their unit is one of the property's.
+// A Datastream that its first reading declared (Auto) takes unit, interval and range from the Thing's template, when it
+// is declared and whenever the template changes, so that whoever looks up an exact id sees the owner's word.
 //
 // # What it never does
 //

@@ -119,7 +119,7 @@ func (reg *register) row(b *batch, st *statement) (Status, error) {
 	}
 	old, known := b.Thing(st.id)
 	if known && old.Retired {
-		st.note("the Thing is retired, and stays so")
+		st.note("the Thing was retired; it is in service again")
 	}
 	next, err := st.merge(old)
 	if err != nil {
@@ -200,6 +200,7 @@ func (st *statement) merge(old *sensor.Thing) (*sensor.Thing, error) {
 	next := sensor.Thing{ID: st.id}
 	if old != nil {
 		next = *old
+		next.Retired = false // who registers it again has it back in service
 	}
 	for c, set := range map[Column]func(){
 		ColTitle:    func() { next.Name = st.thing.Name },

@@ -123,19 +123,12 @@ func TestRegisterMeaning(t *testing.T) {
 	if id, ok := s.Serial("环保局", "88888880000001"); !ok || id != a.ID {
 		t.Errorf("by MN: %q %v", id, ok)
 	}
-	for _, c := range []struct {
-		property sensor.PropertyCode
-		st       sensor.Statistic
-		key      string
-		exact    bool
-		unit     string
-	}{
-		{"pm2_5", sensor.Average, "a34004-Avg", false, ""}, {"pm10", sensor.Average, "a34002-Avg", true, "mg/m3"},
-		{"o3", sensor.Instant, "O3", false, ""},
+	for _, want := range []sensor.Datastream{
+		{Property: "o3"}, {Property: "pm10", Statistic: sensor.Average, SourceKey: "a34002-Avg", Unit: "mg/m3"}, {Property: "pm2_5"},
 	} {
-		d, exact, ok := s.Lookup(a.ID, c.property, c.st, c.key)
-		if !ok || exact != c.exact || d.Unit != c.unit || d.Interval != time.Minute {
-			t.Errorf("%v: %+v %v %v", c, d, exact, ok)
+		d, ok := s.Datastream(sensor.NewDatastreamID(a.ID, want.Property, want.Statistic, want.SourceKey))
+		if !ok || d.Unit != want.Unit || d.Interval != time.Minute || d.Auto {
+			t.Errorf("%s: %+v %v", want.Property, d, ok)
 		}
 	}
 	if w, _ := s.Thing("环保局/水站2"); w.Original != (geo.LonLat{Lon: 106.54, Lat: 29.57}) || w.Division == 0 {
@@ -160,9 +153,20 @@ func TestRegisterMerges(t *testing.T) {
 		{"id,crs\na/b,WGS84\n", Updated, func(x *sensor.Thing) bool { return x.Location == x.Original && x.Location.Lon == 106.574 }},
 		{"id,serial,address\na/b,-,-\n", Updated, func(x *sensor.Thing) bool { return x.Serial == "" && x.Address == "" }},
 		{"id,lon,lat\na/b,-,-\n", Updated, func(x *sensor.Thing) bool { return !x.Placed && x.Name == "one" }},
+		{"", "", nil}, // retired
+		{"id\na/b\n", Updated, func(x *sensor.Thing) bool { return !x.Retired }},
 		{"id,lon,lat\na/b,,\n", Unchanged, func(x *sensor.Thing) bool { return !x.Placed }},
 	}
 	for i, step := range steps {
+		if step.check == nil {
+			x, _ := r.Snapshot().Thing("a/b")
+			retired := *x
+			retired.Retired = true
+			if _, err := r.PutThing(t.Context(), &retired); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		v := registerAll(t, r, parseText(t, step.text))[0]
 		x, _ := r.Snapshot().Thing("a/b")
 		if v.Status != step.status || !step.check(x) {

@@ -49,20 +49,11 @@ func TestPutAndLookUp(t *testing.T) {
 		if _, ok := s.Thing("city/b"); ok {
 			t.Error("finds city/b")
 		}
-		if d, exact, ok := s.Lookup("city/a", "pm10", sensor.Average, "a34002-Avg"); !ok || exact || d.Unit != "mg/m3" || !IsTemplate(d) {
+		if d, ok := s.Datastream(TemplateID("city/a", "pm10")); !ok || d.Unit != "mg/m3" || !IsTemplate(d) {
 			t.Errorf("template %+v %v", d, ok)
 		}
-		if d, exact, ok := s.Lookup("city/a", "pm2_5", sensor.Instant, "a34004-Rtd"); !ok || !exact || IsTemplate(d) {
-			t.Errorf("exact %+v %v %v", d, exact, ok)
-		}
-		for _, c := range []struct {
-			property sensor.PropertyCode
-			st       sensor.Statistic
-			key      string
-		}{{"pm2_5", sensor.Average, "a34004-Avg"}, {"pm10", sensor.Sum, "a34002-Cou"}, {"", sensor.Instant, "pm10"}} {
-			if d, _, ok := s.Lookup("city/a", c.property, c.st, c.key); ok {
-				t.Errorf("%v finds %+v", c, d)
-			}
+		if d, ok := s.Datastream(stream("city/a", "pm2_5", "a34004-Rtd").ID); !ok || d.Thing != "city/a" || IsTemplate(d) {
+			t.Errorf("datastream %+v %v", d, ok)
 		}
 		if ds := s.DatastreamsOf("city/a"); len(ds) != 2 || ds[0].Property != "pm10" || ds[1].SourceKey != "a34004-Rtd" {
 			t.Errorf("datastreams %v", ds)

@@ -85,19 +85,6 @@ func (s *Snapshot) Datastream(id sensor.DatastreamID) (*sensor.Datastream, bool)
 	return d, d != nil
 }
 
-// Lookup finds what is declared for a value: the Datastream itself (exact), else the template that holds for it.
-// A template's ID is not the value's: that is always sensor.NewDatastreamID of the four parts. It does not allocate.
-func (s *Snapshot) Lookup(thing sensor.ThingID, property sensor.PropertyCode, st sensor.Statistic, sourceKey string) (d *sensor.Datastream, exact, ok bool) {
-	if d, ok = s.Datastream(sensor.NewDatastreamID(thing, property, st, sourceKey)); ok {
-		return d, true, true
-	}
-	if property == "" || !covers(st) {
-		return nil, false, false
-	}
-	d, ok = s.Datastream(TemplateID(thing, property))
-	return d, false, ok
-}
-
 // covers reports whether templates hold for a statistic: sums and counts have units of their own.
 func covers(st sensor.Statistic) bool { return st != sensor.Sum && st != sensor.Count }
 

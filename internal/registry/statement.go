@@ -181,6 +181,7 @@ func (rd reader) readList(st *statement, list string) error {
 			return &FieldError{ColProperties.String(), err.Error()}
 		}
 		d.Interval, d.Unit, d.Thing = base.Interval, unit, st.id
+		st.ofSum(rd.catalogue, &d, false)
 		if err := checkDeclared(&d, rd.catalogue); err != nil {
 			return &FieldError{ColProperties.String(), fmt.Sprintf("%s: %v", item, err)}
 		}
@@ -211,7 +212,9 @@ func (rd reader) readOne(st *statement, property, key string) (sensor.Datastream
 		switch {
 		case err == nil && property == "":
 			d.Property, d.Statistic = known.Property, known.Statistic
-			st.note(fmt.Sprintf("source_key %s taken as %s, %s", key, d.Property, d.Statistic))
+			if covers(d.Statistic) {
+				st.note(fmt.Sprintf("source_key %s taken as %s, %s", key, d.Property, d.Statistic))
+			}
 		case err == nil && known.Property == d.Property:
 			d.Statistic = known.Statistic
 		case err != nil && property == "":
@@ -227,8 +230,25 @@ func (rd reader) readOne(st *statement, property, key string) (sensor.Datastream
 			return d, &FieldError{ColStatistic.String(), "without source_key a declaration holds for all statistics of the property; leave it empty, or give the source_key"}
 		}
 	}
+	st.ofSum(rd.catalogue, &d, property != "")
 	d.Thing = st.id
 	return d, checkDeclared(&d, rd.catalogue)
+}
+
+// ofSum takes the property off a sum or a count that is not in one of the property's units: kilograms are no
+// concentration. Such values are kept under their source key, as internal/normalize keeps them. A property that the
+// owner names stays unless the unit speaks against it.
+func (st *statement) ofSum(catalogue *sensor.Catalogue, d *sensor.Datastream, named bool) {
+	if covers(d.Statistic) || d.Property == "" || named && d.Unit == "" {
+		return
+	}
+	if p, known := catalogue.ByCode(d.Property); known && d.Unit != "" {
+		if _, err := sensor.NewConversion(d.Unit, p.Unit); err == nil {
+			return
+		}
+	}
+	st.note(fmt.Sprintf("%s is a sum over time, not a %s: its values are kept under this name, in its own unit, but not on the map", d.SourceKey, d.Property))
+	d.Property = ""
 }
 
 // readNumbers reads what goes with any Datastream of the row.
