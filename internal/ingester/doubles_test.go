@@ -333,7 +333,7 @@ func (a mortalAssignment) Commit(ctx context.Context, p bus.Position) error {
 }
 
 // life runs an ingester until `done` says so, or until it goes off at a call. It reports whether it went off.
-func life(l *memLog, g *memGroup, s Store, opt Options, b *bomb, done func() bool) (crashed bool, err error) {
+func life(l bus.Log, g bus.Group, s Store, opt Options, b *bomb, done func() bool) (crashed bool, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	b.kill = cancel
