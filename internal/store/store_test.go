@@ -16,6 +16,7 @@ import (
 	"github.com/situ-city/situ/internal/embedded/engine/enginetest"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/internal/store/storetest"
+	"github.com/situ-city/situ/pkg/geo"
 )
 
 func TestMain(m *testing.M) { os.Exit(enginetest.Run(m)) }
@@ -85,4 +86,9 @@ func TestOpenByOptions(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// benchCell stands for H3, which has its own package and its own benchmark.
+func benchCell(lon, lat int32) geo.Cell {
+	return geo.Cell(0x8c<<52 | uint64(uint32(lon)/100)<<20 | uint64(uint32(lat)/100)&0xfffff)
 }
