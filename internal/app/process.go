@@ -3,23 +3,24 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/situ-city/situ/internal/app/host"
+	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/inproc"
 	"github.com/situ-city/situ/internal/embedded/engine"
 	"github.com/situ-city/situ/internal/gateway"
+	"github.com/situ-city/situ/internal/ingester"
 	"github.com/situ-city/situ/internal/livestate"
 	"github.com/situ-city/situ/internal/query"
 	"github.com/situ-city/situ/internal/registry"
@@ -33,7 +34,7 @@ import (
 // groupName is the ingester's on the bus.
 const groupName = "ingest"
 
-// process holds everything `situ run` opens, in the order it opens it.
+// process holds everything `situ run` opens, in the order it opens it. cmd/ingester and cmd/query open parts of it.
 type process struct {
 	cfg     Config
 	logger  *slog.Logger
@@ -45,62 +46,32 @@ type process struct {
 	divisions *geo.Divisions
 	registry  *registry.Registry
 	keys      *query.Keys
-	spools    map[sensor.Lane]*spool.Spool
-	bus       *inproc.Bus
-	engine    *engine.Supervisor // nil: no embedded engine
+	spools    map[sensor.Lane]*spool.Spool // nil: they are a gateway's of its own
+	bus       bus.Log
+	hold      func(part int32, offset int64) (func(int64), error) // keeps what the live state has still to read; nil = no need
+	group     group                                               // the ingester's; nil: nothing is stored
+	messages  func(context.Context) int64                         // that the bus ever had, as far as this process knows
+	engine    *engine.Supervisor                                  // nil: no embedded engine
 	socket    string
 	store     atomic.Pointer[store.Store] // nil until it answers and its tables are there
+	ingester  atomic.Pointer[ingester.Ingester]
 	live      *livestate.State
 	gateway   *gateway.Gateway
 	web       net.Listener
 	clickweb  net.Listener // nil: off
 	tls       *tls.Config  // nil: plain
 
-	onCommit atomic.Pointer[func(spool.Commit)]
-	ready    readiness
+	onCommit host.CommitHook
+	ready    host.Readiness
 	status   statusCache
 	banner   string
-	closers  []func() error // in order of opening
+	host.Closers
 }
 
-// readiness lists what is not ready, and why.
-type readiness struct {
-	mu   sync.Mutex // guards what follows
-	list map[string]string
-}
-
-func (r *readiness) set(component, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.list == nil {
-		r.list = map[string]string{}
-	}
-	if why == "" {
-		delete(r.list, component)
-		return
-	}
-	r.list[component] = why
-}
-
-func (r *readiness) notReady() []query.NotReady {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var out []query.NotReady
-	for c, why := range r.list {
-		out = append(out, query.NotReady{Component: c, Why: why})
-	}
-	return out
-}
-
-// later remembers what close has to undo.
-func (p *process) later(f func() error) { p.closers = append(p.closers, f) }
-
-// close undoes open, last first.
-func (p *process) close() (err error) {
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, p.closers[i]())
-	}
-	return err
+// group is the ingester's on either bus: it shares the partitions, and tells whoever asks where it stands.
+type group interface {
+	bus.Group
+	Committed(ctx context.Context, part int32) (bus.Position, error)
 }
 
 // open opens what does not need to run. Ports come first: what is most often wrong is said at once.
@@ -116,14 +87,10 @@ func (p *process) open(ctx context.Context) error {
 }
 
 func (p *process) openListeners(context.Context) error {
-	if p.cfg.TLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(p.cfg.TLSCert, p.cfg.TLSKey)
-		if err != nil {
-			return fmt.Errorf("%w: --tls-cert, --tls-key: %w", ErrRefused, err)
-		}
-		p.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	}
 	var err error
+	if p.tls, err = p.cfg.TLS.Load(); err != nil {
+		return err
+	}
 	if p.web, err = p.listenWeb("http", p.cfg.HTTP); err != nil {
 		return err
 	}
@@ -134,15 +101,11 @@ func (p *process) openListeners(context.Context) error {
 }
 
 func (p *process) listenWeb(flag, addr string) (net.Listener, error) {
-	ln, err := listen(flag, addr)
-	if err != nil {
-		return nil, err
+	ln, err := host.Listen(flag, addr, p.tls)
+	if err == nil {
+		p.Later(func() error { _ = ln.Close(); return nil }) // usually closed by its server already
 	}
-	p.later(func() error { _ = ln.Close(); return nil }) // usually closed by its server already
-	if p.tls != nil {
-		ln = tls.NewListener(ln, p.tls)
-	}
-	return ln, nil
+	return ln, err
 }
 
 func (p *process) openCatalogue(context.Context) (err error) {
@@ -162,7 +125,7 @@ func (p *process) openRegistry(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.later(p.registry.Close)
+	p.Later(p.registry.Close)
 	var made string
 	if p.keys, made, err = query.OpenKeys(p.cfg.Data, p.cfg.AdminKey); err != nil {
 		return fmt.Errorf("%w: --admin-key: %w", ErrRefused, err)
@@ -190,41 +153,43 @@ func (p *process) firstCredential(ctx context.Context) error {
 // cellAt is the cell of resolution 12 that a Thing stands in.
 func cellAt(at geo.LonLat) geo.Cell { return h3.CellAt(at, 12) }
 
-func (p *process) openSpools(context.Context) error {
-	p.spools = map[sensor.Lane]*spool.Spool{}
+func (p *process) openSpools(context.Context) (err error) {
+	limit := p.cfg.SpoolBytes / 2
+	if p.cfg.History == "off" {
+		limit = min(limit, 256<<20) // there is nobody to read it again but the live state
+	}
+	p.spools, err = host.Spools{Dir: p.cfg.Data, Gateway: p.cfg.Gateway, MaxBytes: limit, DropOldest: p.cfg.History == "off",
+		Logger: p.logger, OnCommit: p.onCommit.Call}.Open()
+	if err != nil {
+		return err
+	}
 	var list []*spool.Spool
-	gatewayName := p.cfg.Gateway
-	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
-		limit := p.cfg.SpoolBytes / 2
-		if p.cfg.History == "off" {
-			limit = min(limit, 256<<20) // there is nobody to read it again but the live state
-		}
-		s, err := spool.Open(spool.Config{Dir: filepath.Join(p.cfg.Data, "spool", lane.String()), Gateway: gatewayName, Lane: lane,
-			MaxBytes: limit, DropOldest: p.cfg.History == "off", Logger: p.logger,
-			OnCommit: func(c spool.Commit) {
-				if f := p.onCommit.Load(); f != nil {
-					(*f)(c)
-				}
-			}})
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-		gatewayName = s.Producer().Gateway // one name for both lanes
-		p.spools[lane] = s
-		p.later(s.Close)
+	for _, s := range p.spools {
+		p.Later(s.Close)
 		list = append(list, s)
 	}
 	var groups []string
 	if p.cfg.History == "on" {
 		groups = []string{groupName}
 	}
-	var err error
-	p.bus, err = inproc.Open(inproc.Config{Spools: list, Dir: filepath.Join(p.cfg.Data, "bus"), Groups: groups, Logger: p.logger})
+	b, err := inproc.Open(inproc.Config{Spools: list, Dir: filepath.Join(p.cfg.Data, "bus"), Groups: groups, Logger: p.logger})
 	if err != nil {
 		return err
 	}
-	p.later(p.bus.Close)
-	return nil
+	p.Later(b.Close)
+	p.bus, p.messages = b, p.numbered
+	if p.cfg.History == "off" {
+		return nil // the spool itself is all the memory there is: nobody frees it but its bound
+	}
+	p.hold = func(part int32, offset int64) (func(int64), error) {
+		h, err := b.Hold(part, offset)
+		if err != nil {
+			return nil, err
+		}
+		return h.Advance, nil
+	}
+	p.group, err = b.Group(groupName)
+	return err
 }
 
 // openEngine finds the ClickHouse engine. Its absence is not the end: readings wait in the spool.
@@ -234,13 +199,13 @@ func (p *process) openEngine(context.Context) error {
 		p.banner = "history is off: the oldest readings are freed when the spool is full; nothing is kept for ever"
 		return nil
 	case p.cfg.ClickHouse != "":
-		p.ready.set("history", "connecting to the ClickHouse server")
+		p.ready.Set("history", "connecting to the ClickHouse server")
 		return nil
 	}
 	lib, err := engine.Find(p.cfg.Engine)
 	if err != nil {
 		p.banner = "no history: the ClickHouse engine is missing; readings wait in the spool until it is there"
-		p.ready.set("history", err.Error())
+		p.ready.Set("history", err.Error())
 		fmt.Fprintf(p.out, "no history: %v\n", err)
 		return nil
 	}
@@ -257,7 +222,7 @@ func (p *process) openEngine(context.Context) error {
 	}
 	argv = append(argv, "--data", filepath.Join(p.cfg.Data, "clickhouse"), "--socket", p.socket, "--library", lib,
 		"--memory-limit", fmt.Sprint(p.cfg.EngineMemory))
-	p.ready.set("history", "the ClickHouse engine is starting")
+	p.ready.Set("history", "the ClickHouse engine is starting")
 	p.engine, err = engine.NewSupervisor(engine.SupervisorConfig{Argv: argv, Socket: p.socket, Log: p.logger.With("component", "engine"), Registerer: p.metrics})
 	return err
 }
@@ -272,6 +237,6 @@ func (p *process) socketPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p.later(func() error { return os.RemoveAll(dir) })
+	p.Later(func() error { return os.RemoveAll(dir) })
 	return filepath.Join(dir, "store.sock"), nil
 }

@@ -6,19 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/gateway"
-	"github.com/situ-city/situ/internal/query"
 )
-
-// ErrRefused: situ cannot start here; the text says why and what to do.
-var ErrRefused = errors.New("cannot start")
 
 // Config of `situ run`. The tags are its flags.
 type Config struct {
@@ -31,14 +23,13 @@ type Config struct {
 	Demo           bool   `help:"Add a simulated city of 2,000 Things; implies --auto-register." env:"SITU_DEMO"`
 	DemoThings     int    `help:"Things of the simulated city." default:"2000" env:"SITU_DEMO_THINGS"`
 	History        string `help:"on, or off: no ClickHouse, the oldest readings are freed when the spool is full." default:"on" enum:"on,off" env:"SITU_HISTORY"`
-	ClickHouse     string `name:"clickhouse" help:"DSN of a ClickHouse server instead of the embedded engine." env:"SITU_CLICKHOUSE"`
+	ClickHouse     string `name:"clickhouse" help:"ClickHouse server instead of the embedded engine: clickhouse://, http:// or unix:///path." env:"SITU_CLICKHOUSE"`
+	Database       string `help:"Database in ClickHouse." default:"situ" env:"SITU_DATABASE"`
 	Engine         string `help:"libchdb.so; default: looked for." env:"SITU_ENGINE"`
 	EngineMemory   uint64 `help:"Bytes the engine may use." default:"2147483648" env:"SITU_ENGINE_MEMORY"`
 	SpoolBytes     int64  `help:"Bound of the spool on disk." default:"8589934592" env:"SITU_SPOOL_BYTES"`
 	Gateway        string `help:"Name of this gateway; default: made at the first start." env:"SITU_GATEWAY"`
-	TLSCert        string `name:"tls-cert" help:"Certificate for HTTP and MQTT (PEM)." type:"path" env:"SITU_TLS_CERT"`
-	TLSKey         string `name:"tls-key" help:"Its private key (PEM)." type:"path" env:"SITU_TLS_KEY"`
-	Insecure       bool   `help:"Serve HTTP beyond loopback without TLS." env:"SITU_INSECURE"`
+	host.TLS
 
 	File      *File    `kong:"-"` // sources of the configuration file
 	StoreArgv []string `kong:"-"` // command of the store process; nil = this program, `store`
@@ -46,16 +37,14 @@ type Config struct {
 
 // Validate names settings that disagree.
 func (c *Config) Validate() error {
-	beyond := !query.IsLoopback(c.HTTP)
+	if err := c.TLS.Check(c.HTTP); err != nil {
+		return err
+	}
 	switch {
-	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return fmt.Errorf("%w: --tls-cert and --tls-key belong together", ErrConfig)
-	case beyond && c.TLSCert == "" && !c.Insecure:
-		return fmt.Errorf("%w: --http %s is reachable from other machines: give --tls-cert and --tls-key, or say --insecure", ErrConfig, c.HTTP)
 	case c.History == "off" && c.ClickHouse != "":
 		return fmt.Errorf("%w: --history off and --clickhouse disagree", ErrConfig)
-	case c.SpoolBytes < 64<<20:
-		return fmt.Errorf("%w: --spool-bytes %d is below the least, %d", ErrConfig, c.SpoolBytes, 64<<20)
+	case c.SpoolBytes < host.MinSpoolBytes:
+		return fmt.Errorf("%w: --spool-bytes %d is below the least, %d", ErrConfig, c.SpoolBytes, host.MinSpoolBytes)
 	case c.MQTT == "" && (c.File == nil || len(c.File.Sources) == 0) && !c.Demo:
 		return fmt.Errorf("%w: --mqtt is empty and there are no sources: nothing could ever arrive", ErrConfig)
 	case c.MQTT == "" && c.Demo:
@@ -65,8 +54,8 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) autoRegister() bool  { return c.AutoRegister || c.Demo }
-func (c *Config) anonymousMQTT() bool { return c.autoRegister() && query.IsLoopback(c.MQTT) }
-func (c *Config) anonymousHTTP() bool { return c.autoRegister() && query.IsLoopback(c.HTTP) }
+func (c *Config) anonymousMQTT() bool { return c.autoRegister() && host.Loopback(c.MQTT) }
+func (c *Config) anonymousHTTP() bool { return c.autoRegister() && host.Loopback(c.HTTP) }
 
 // Run runs everything in one process until ctx ends. out gets what is printed for people: addresses, and secrets once.
 //
@@ -76,43 +65,17 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	unlock, err := lock(cfg.Data)
+	unlock, err := host.Lock(cfg.Data)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	p := &process{cfg: cfg, logger: logger, out: out, started: time.Now()}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := p.open(ctx); err != nil {
 		return err
 	}
 	return p.run(ctx)
-}
-
-// lock makes the data directory this process's own.
-func lock(dir string) (func(), error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("%w: data directory: %w", ErrRefused, err)
-	}
-	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("%w: data directory: %w", ErrRefused, err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: another situ is running on %s; stop it, or give this one its own --data", ErrRefused, dir)
-	}
-	return func() { _ = f.Close() }, nil
-}
-
-// listen binds an address, saying what to do when it is taken.
-func listen(flag, addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: --%s: %w; is another program on that port? give another with --%s", ErrRefused, flag, err, flag)
-	}
-	return ln, nil
 }
 
 // sources are those of the configuration file.

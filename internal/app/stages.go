@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/decode/all"
 	"github.com/situ-city/situ/internal/embedded/engine"
 	"github.com/situ-city/situ/internal/gateway"
@@ -35,15 +37,8 @@ func (p *process) openGateway(context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w; is another broker on that port? give another with --mqtt", ErrRefused, err)
 	}
-	commit := p.gateway.OnCommit
-	p.onCommit.Store(&commit)
+	p.onCommit.Set(p.gateway.OnCommit)
 	return nil
-}
-
-// stage is a part that runs until its context ends; stages stop in the reverse order of their start.
-type stage struct {
-	name string
-	run  func(context.Context) error
 }
 
 // run starts the stages upstream last and stops them upstream first.
@@ -52,44 +47,17 @@ type stage struct {
 //	serve     page, API, live state, ingester
 //	receive   MQTT in, the simulated city
 func (p *process) run(ctx context.Context) error {
+	p.openLive()
+	return host.RunFloors(ctx, p.logger, [][]host.Stage{
+		{{Name: "engine", Run: p.runEngine}},
+		{{Name: "live", Run: p.runFeed}, {Name: "ingester", Run: p.runIngester}, {Name: "http", Run: p.runHTTP}},
+		{{Name: "gateway", Run: p.gateway.Run}, {Name: "demo", Run: p.runDemo}},
+	}, p.announce)
+}
+
+func (p *process) openLive() {
 	p.live = livestate.New(query.Meta{Registry: p.registry, Catalogue: p.catalogue}, p.catalogue, time.Now())
 	p.live.Register(p.metrics, time.Now)
-	floors := [][]stage{
-		{{"engine", p.runEngine}},
-		{{"live", p.runFeed}, {"ingester", p.runIngester}, {"http", p.runHTTP}},
-		{{"gateway", p.gateway.Run}, {"demo", p.runDemo}},
-	}
-	failed := make(chan error, 16)
-	var stops []func() error
-	for _, floor := range floors {
-		fctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		eg, fctx := errgroup.WithContext(fctx)
-		for _, s := range floor {
-			eg.Go(func() error {
-				err := s.run(fctx)
-				if err != nil && !errors.Is(err, context.Canceled) {
-					err = fmt.Errorf("%s: %w", s.name, err)
-					failed <- err
-					return err
-				}
-				return nil
-			})
-		}
-		stops = append(stops, func() error { cancel(); return eg.Wait() })
-	}
-	p.announce()
-	var err error
-	select {
-	case <-ctx.Done():
-		p.logger.Info("stopping: receiving first, then what is on its way")
-	case err = <-failed:
-	}
-	for i := len(stops) - 1; i >= 0; i-- {
-		if e := stops[i](); err == nil {
-			err = e
-		}
-	}
-	return err
 }
 
 // announce prints where situ is to be found.
@@ -99,6 +67,9 @@ func (p *process) announce() {
 		scheme = "https"
 	}
 	fmt.Fprintf(p.out, "map    %s://%s/\n", scheme, p.web.Addr())
+	if p.gateway == nil {
+		return
+	}
 	if a := p.gateway.Addr(); a != nil {
 		fmt.Fprintf(p.out, "MQTT   %s   topic situ/v1/{owner}/{thing}/json\n", a)
 	}
@@ -117,7 +88,7 @@ func (p *process) runEngine(ctx context.Context) error {
 			err := p.engine.Run(ctx)
 			if err != nil && ctx.Err() == nil { // it refuses to run: readings wait in the spool
 				p.logger.Error("no history", "component", "engine", "err", err)
-				p.ready.set("history", err.Error())
+				p.ready.Set("history", err.Error())
 				<-ctx.Done()
 				return nil
 			}
@@ -129,10 +100,7 @@ func (p *process) runEngine(ctx context.Context) error {
 }
 
 func (p *process) connectStore(ctx context.Context) error {
-	opt := store.Options{DSN: p.cfg.ClickHouse, Cell: cellE7, Log: p.logger}
-	if p.engine != nil {
-		opt.ClickHouse = engine.Options(p.socket, "")
-	}
+	opt := p.storeOptions()
 	for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
 		if p.engine != nil {
 			if err := p.engine.WaitReady(ctx); err != nil {
@@ -143,7 +111,7 @@ func (p *process) connectStore(ctx context.Context) error {
 		if err == nil {
 			if err = s.Migrate(ctx); err == nil {
 				p.store.Store(s)
-				p.ready.set("history", "")
+				p.ready.Set("history", "")
 				<-ctx.Done()
 				p.store.Store(nil)
 				return s.Close()
@@ -151,7 +119,7 @@ func (p *process) connectStore(ctx context.Context) error {
 			_ = s.Close()
 		}
 		if ctx.Err() == nil {
-			p.ready.set("history", err.Error())
+			p.ready.Set("history", err.Error())
 			p.logger.Warn("open the store; trying again", "component", "store", "err", err, "in", wait.String())
 		}
 		select {
@@ -160,6 +128,21 @@ func (p *process) connectStore(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// storeOptions says where ClickHouse is: on the engine's socket, on one that --clickhouse names, or behind a DSN.
+func (p *process) storeOptions() store.Options {
+	opt := store.Options{Database: p.cfg.Database, Cell: cellE7, Log: p.logger}
+	socket, unix := strings.CutPrefix(p.cfg.ClickHouse, "unix://")
+	switch {
+	case unix:
+		opt.ClickHouse = engine.Options(socket, "")
+	case p.engine != nil:
+		opt.ClickHouse = engine.Options(p.socket, "")
+	default:
+		opt.DSN = p.cfg.ClickHouse
+	}
+	return opt
 }
 
 // cellE7 is the cell of resolution 12 for positions in the log's units.
@@ -182,38 +165,23 @@ func (p *process) waitStore(ctx context.Context) (*store.Store, error) {
 }
 
 func (p *process) runFeed(ctx context.Context) error {
-	p.ready.set("live", "loading the newest values")
+	p.ready.Set("live", "loading the newest values")
 	f := query.Feed{Log: p.bus, Live: p.live, Registry: p.registry, Catalog: p.catalogue, Store: p.store.Load, Logger: p.logger,
-		From: p.committed, Loaded: func() { p.ready.set("live", "") },
-		Hold: func(part int32, offset int64) (func(int64), error) {
-			h, err := p.bus.Hold(part, offset)
-			if err != nil {
-				return nil, err
-			}
-			return h.Advance, nil
-		},
-	}
-	if p.cfg.History == "off" {
-		f.Hold = nil // the spool itself is all the memory there is: nobody frees it but its bound
-	}
+		From: p.committed, Loaded: func() { p.ready.Set("live", "") }, Hold: p.hold}
 	return f.Run(ctx, p.cfg.History == "on" && (p.engine != nil || p.cfg.ClickHouse != ""))
 }
 
 // committed is where the store stands in a partition.
 func (p *process) committed(ctx context.Context, part int32) (int64, error) {
-	if p.cfg.History == "off" {
+	if p.group == nil {
 		return -1, nil
 	}
-	g, err := p.bus.Group(groupName)
-	if err != nil {
-		return 0, err
-	}
-	at, err := g.Committed(ctx, part)
+	at, err := p.group.Committed(ctx, part)
 	return at.Offset, err
 }
 
 func (p *process) runIngester(ctx context.Context) error {
-	if p.cfg.History == "off" {
+	if p.group == nil {
 		<-ctx.Done()
 		return nil
 	}
@@ -221,19 +189,19 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return nil
 	}
-	group, err := p.bus.Group(groupName)
-	if err != nil {
-		return err
-	}
-	in, err := ingester.New(ingester.Options{Log: p.bus, Group: group, Store: s, Logger: p.logger, Registerer: p.metrics,
-		RegistryVersion: func() uint64 { return p.registry.Snapshot().Version() },
-		Declare: func(ctx context.Context, d []sensor.Declaration) error {
+	opt := ingester.Options{Log: p.bus, Group: p.group, Store: s, Logger: p.logger, Registerer: p.metrics}
+	if p.registry != nil { // else declarations go to cmd/query, which reads the same bus
+		opt.RegistryVersion = func() uint64 { return p.registry.Snapshot().Version() }
+		opt.Declare = func(ctx context.Context, d []sensor.Declaration) error {
 			_, err := p.registry.Declare(ctx, d)
 			return err
-		}})
+		}
+	}
+	in, err := ingester.New(opt)
 	if err != nil {
 		return err
 	}
+	p.ingester.Store(in)
 	return in.Run(ctx)
 }
 
@@ -248,7 +216,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 		},
 		SQL: p.sql(), Tiles: p.tiles(), Stream: p.stream(),
 		Page: web.Handler(), Keys: p.keys, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
-		Ready: p.ready.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
+		Ready: p.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
 	})
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { return server.Serve(ctx, p.web) })
@@ -260,4 +228,17 @@ func (p *process) runHTTP(ctx context.Context) error {
 func (p *process) newNormalizer() *normalize.Normalizer {
 	return normalize.New(normalize.Options{Catalogue: p.catalogue, Divisions: p.divisions, AutoRegister: p.cfg.autoRegister(),
 		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
+}
+
+// notReady is /readyz: what this process has noted, and what its ingester says of itself.
+func (p *process) notReady() (list []query.NotReady) {
+	for _, n := range p.ready.List() {
+		list = append(list, query.NotReady(n))
+	}
+	if in := p.ingester.Load(); in != nil {
+		if err := in.Ready(); err != nil {
+			list = append(list, query.NotReady{Component: "ingester", Why: err.Error()})
+		}
+	}
+	return list
 }

@@ -47,8 +47,8 @@ func (c *statusCache) keep(ctx context.Context, p *process) error {
 	}
 }
 
-// messages is how many messages the spools have ever numbered.
-func (p *process) messages(ctx context.Context) (n int64) {
+// numbered is how many messages the spools have ever numbered.
+func (p *process) numbered(ctx context.Context) (n int64) {
 	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
 		if _, next, err := p.bus.Bounds(ctx, int32(lane)); err == nil {
 			n += next

@@ -1,0 +1,60 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// MinSpoolBytes is the least bound of a gateway's spools together.
+const MinSpoolBytes = 64 << 20
+
+// Spools are the lanes' logs on disk.
+type Spools struct {
+	Dir        string // data directory; the lanes are under spool/ in it
+	Gateway    string // name; "" = made at the first start and kept
+	MaxBytes   int64  // of each lane
+	DropOldest bool
+	Logger     *slog.Logger
+	OnCommit   func(spool.Commit)
+}
+
+// Open opens both lanes under one name. On error nothing stays open.
+func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
+	lanes := map[sensor.Lane]*spool.Spool{}
+	name := o.Gateway
+	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
+		s, err := spool.Open(spool.Config{Dir: filepath.Join(o.Dir, "spool", lane.String()), Gateway: name, Lane: lane,
+			MaxBytes: o.MaxBytes, DropOldest: o.DropOldest, Logger: o.Logger, OnCommit: o.OnCommit})
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
+			for _, open := range lanes {
+				err = errors.Join(err, open.Close())
+			}
+			return nil, err
+		}
+		name = s.Producer().Gateway // one name for both lanes
+		lanes[lane] = s
+	}
+	return lanes, nil
+}
+
+// CommitHook is an OnCommit that may be given its listener after the spools are open.
+type CommitHook struct {
+	to atomic.Pointer[func(spool.Commit)]
+}
+
+// Set names the listener.
+func (h *CommitHook) Set(f func(spool.Commit)) { h.to.Store(&f) }
+
+// Call tells it of a commit; before Set there is nobody to tell.
+func (h *CommitHook) Call(c spool.Commit) {
+	if f := h.to.Load(); f != nil {
+		(*f)(c)
+	}
+}
