@@ -1,0 +1,268 @@
+// Package batch hands the messages of a spool lane over to a bus that is not the spool itself (between steps 4 and 5
+// of 8): Kafka at scale.
+//
+// In: the durable records of one spool. Out: ranges of them, published one after the other. A range is closed by
+// rows, bytes or time, and is sent again as it is until the bus has it (DESIGN §5 rule 1: no seq skipped, none sent
+// while an earlier one is unresolved). When the bus has it the spool is trimmed. Records that the spool dropped by
+// policy are told as a gap in their place.
+//
+// Where it stands is kept beside the spool, as a hint: if it is lost, what the spool still holds is sent again and
+// readers recognise the repeats. Callers: internal/gateway. It never decides what may be lost.
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxRows  = 50_000
+	DefaultMaxBytes = 8 << 20
+	DefaultMaxDelay = 100 * time.Millisecond
+)
+
+// Waits between attempts to publish.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = 5 * time.Second
+)
+
+// Config of one lane's Pump. Zero values mean the defaults above.
+type Config struct {
+	Spool     *spool.Spool
+	Bus       bus.Publisher
+	MaxRows   int           // a range is closed when it has so many rows,
+	MaxBytes  int           // or so many bytes of records,
+	MaxDelay  time.Duration // or its first message was taken so long ago
+	OnPublish func(Published)
+	Logger    *slog.Logger // nil = silent
+}
+
+// Published tells of one range that the bus has.
+type Published struct {
+	From, To uint64 // messages, both included
+	Rows     int
+	Attempts int
+	Took     time.Duration // all attempts
+}
+
+// Pump moves one lane. Run does the work; Wait may be called from any goroutine.
+type Pump struct {
+	cfg Config
+	log *slog.Logger
+
+	r     *spool.Reader
+	msg   sensor.Message
+	batch sensor.Batch
+
+	mu    sync.Mutex // guards next and moved
+	next  uint64     // everything before it is on the bus
+	moved chan struct{}
+}
+
+// New prepares a Pump.
+func New(cfg Config) *Pump {
+	if cfg.MaxRows == 0 {
+		cfg.MaxRows = DefaultMaxRows
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxDelay == 0 {
+		cfg.MaxDelay = DefaultMaxDelay
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Pump{cfg: cfg, log: cfg.Logger.With("component", "batch", "lane", cfg.Spool.Producer().Lane), moved: make(chan struct{})}
+	p.next = readHint(cfg.Spool)
+	return p
+}
+
+// Run publishes until ctx ends (it then returns ctx's error; the spool keeps the rest) or the spool does.
+func (p *Pump) Run(ctx context.Context) error {
+	defer func() {
+		if p.r != nil {
+			_ = p.r.Close() // read only
+			p.r = nil
+		}
+	}()
+	limit := 0 // messages a range may have, after one was too large; 0 = any number
+	for {
+		from, to, err := p.gather(ctx, limit)
+		if err != nil {
+			return fmt.Errorf("batch: %w", err)
+		}
+		err = p.publish(ctx, from, to)
+		if errors.Is(err, bus.ErrTooLarge) {
+			limit = int(to-from+1) / 2
+			p.log.Info("range is too large for the bus: halving it", "from", from, "to", to, "err", err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("batch: %w", err)
+		}
+		if limit *= 2; limit > p.cfg.MaxRows { // what was too large once may be so again: grow slowly
+			limit = 0
+		}
+		if err := p.done(to + 1); err != nil {
+			return fmt.Errorf("batch: %w", err)
+		}
+	}
+}
+
+// Wait returns when the bus has every message below seq.
+func (p *Pump) Wait(ctx context.Context, seq uint64) error {
+	for {
+		p.mu.Lock()
+		next, moved := p.next, p.moved
+		p.mu.Unlock()
+		if next >= seq {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// gather fills the batch with the next range of messages, at least one.
+func (p *Pump) gather(ctx context.Context, limit int) (from, to uint64, err error) {
+	p.batch.Watermarks = nil // the same messages may be gathered again
+	p.batch.Reset()
+	from = p.next
+	if g, ok := p.gapAt(from); ok {
+		p.batch.Gaps = append(p.batch.Gaps, g)
+		return g.From, g.To, nil
+	}
+	if err := p.cfg.Spool.Wait(ctx, from); err != nil {
+		return 0, 0, err
+	}
+	if err := p.seek(from); err != nil {
+		if g, ok := p.gapAt(from); ok && errors.Is(err, spool.ErrTrimmed) { // dropped meanwhile
+			p.batch.Gaps = append(p.batch.Gaps, g)
+			return g.From, g.To, nil
+		}
+		return 0, 0, err
+	}
+	due, cancel := context.WithTimeout(ctx, p.cfg.MaxDelay)
+	defer cancel()
+	producer, bytes := p.cfg.Spool.Producer(), 0
+	for n := 0; ; n++ {
+		if n > 0 && (n == limit || p.batch.Len() >= p.cfg.MaxRows || bytes >= p.cfg.MaxBytes) {
+			return from, p.r.Position() - 1, nil
+		}
+		seq, body, err := p.nextDue(due)
+		if err != nil && n > 0 && ctx.Err() == nil {
+			return from, p.r.Position() - 1, nil // the time is over; any other error comes again
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if err := sensor.DecodeMessage(&p.msg, body); err != nil {
+			return 0, 0, fmt.Errorf("record %d: %w", seq, err)
+		}
+		if n > 0 && p.batch.Len()+len(p.msg.Observations) > p.cfg.MaxRows {
+			return from, seq - 1, nil // it begins the next range
+		}
+		p.batch.Add(producer, seq, &p.msg)
+		bytes += len(body)
+	}
+}
+
+// nextDue gives the next record, waiting for it while due lasts.
+func (p *Pump) nextDue(due context.Context) (seq uint64, body []byte, err error) {
+	for {
+		seq, body, err = p.r.Next()
+		if err != io.EOF {
+			return seq, body, err
+		}
+		if err := p.cfg.Spool.Wait(due, p.r.Position()); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// seek makes the reader's next record seq.
+func (p *Pump) seek(seq uint64) (err error) {
+	if p.r == nil {
+		p.r, err = p.cfg.Spool.NewReader(seq)
+		return err
+	}
+	if p.r.Position() == seq {
+		return nil
+	}
+	return p.r.Seek(seq)
+}
+
+// gapAt gives the gap that seq lies in, from seq on.
+func (p *Pump) gapAt(seq uint64) (sensor.Gap, bool) {
+	for _, g := range p.cfg.Spool.Gaps() {
+		if g.From <= seq && seq <= g.To {
+			g.From = seq
+			return g, true
+		}
+	}
+	return sensor.Gap{}, false
+}
+
+// publish sends the batch until the bus has it. ErrTooLarge only if it can be made smaller.
+func (p *Pump) publish(ctx context.Context, from, to uint64) error {
+	log, producer, began := bus.LogID(p.cfg.Spool.LogID()), p.cfg.Spool.Producer(), time.Now()
+	wait := firstWait
+	for attempt := 1; ; attempt++ {
+		err := p.cfg.Bus.Publish(ctx, log, producer, from, to, &p.batch)
+		switch {
+		case err == nil:
+			if p.cfg.OnPublish != nil {
+				p.cfg.OnPublish(Published{From: from, To: to, Rows: p.batch.Len(), Attempts: attempt, Took: time.Since(began)})
+			}
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, bus.ErrTooLarge) && from < to && p.batch.Messages > 1:
+			return err
+		}
+		p.log.Warn("the bus has not taken a range: sending it again", "from", from, "to", to, "attempt", attempt, "err", err)
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, longWait)
+	}
+}
+
+// done notes that the bus has everything before next, and frees it.
+func (p *Pump) done(next uint64) error {
+	p.mu.Lock()
+	p.next = next
+	close(p.moved)
+	p.moved = make(chan struct{})
+	p.mu.Unlock()
+	if err := writeHint(p.cfg.Spool, next); err != nil {
+		p.log.Warn("noting what is published", "err", err) // costs repeats after a restart, no more
+	}
+	return p.cfg.Spool.Trim(next)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
