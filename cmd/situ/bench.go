@@ -11,6 +11,7 @@ import (
 
 type benchCmd struct {
 	Journey benchJourneyCmd `cmd:"" default:"withargs" help:"From PUBLISH to SELECT and to the map: CPU, memory, latency."`
+	Day     benchDayCmd     `cmd:"" help:"Bytes an observation, on the last day of the simulated city."`
 	Load    benchLoadCmd    `cmd:"" hidden:"" help:"The load generator of bench journey, a process of its own."`
 }
 
@@ -40,6 +41,28 @@ func (c benchJourneyCmd) Run(ctx context.Context) error {
 	j := bench.Journey{Self: self, Data: c.Data, Messages: c.Messages, Things: c.Things, Connections: c.Connections,
 		Latency: c.Latency, Idle: c.Idle, Profile: c.Profile, Out: os.Stdout, Progress: os.Stderr}
 	return j.Run(ctx)
+}
+
+type benchDayCmd struct {
+	Things   int           `help:"Things of the city." default:"2000"`
+	Interval time.Duration `help:"Shortest interval between two messages of a Thing." default:"60s"`
+	Seed     uint64        `help:"Seed of the city." default:"2026"`
+	Data     string        `help:"Data directory; default: one of its own, removed afterwards." type:"path"`
+}
+
+func (benchDayCmd) Help() string {
+	return `Example:
+  situ bench day --things 2000 --interval 60s`
+}
+
+func (c benchDayCmd) Run(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	d := bench.Day{Journey: bench.Journey{Self: self, Data: c.Data, Things: c.Things, Out: os.Stdout, Progress: os.Stderr},
+		Seed: c.Seed, Interval: c.Interval}
+	return d.Run(ctx)
 }
 
 type benchLoadCmd struct {

@@ -41,7 +41,24 @@ type Journey struct {
 const benchKey = "situ_bench_key_0123456789"
 
 // Run measures and prints.
-func (j *Journey) Run(ctx context.Context) (err error) {
+func (j *Journey) Run(ctx context.Context) error {
+	return j.with(ctx, func(ctx context.Context) error {
+		if err := j.register(ctx); err != nil {
+			return err
+		}
+		if err := j.idle(ctx); err != nil {
+			return err
+		}
+		rate, err := j.throughput(ctx)
+		if err != nil || j.Latency == 0 {
+			return err
+		}
+		return j.latency(ctx, rate/2)
+	})
+}
+
+// with runs measure while a situ of its own is running.
+func (j *Journey) with(ctx context.Context, measure func(context.Context) error) (err error) {
 	if j.Data == "" {
 		dir, err := os.MkdirTemp("", "situ-bench-")
 		if err != nil {
@@ -54,17 +71,7 @@ func (j *Journey) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.stop()) }()
-	if err := j.register(ctx); err != nil {
-		return err
-	}
-	if err := j.idle(ctx); err != nil {
-		return err
-	}
-	rate, err := j.throughput(ctx)
-	if err != nil || j.Latency == 0 {
-		return err
-	}
-	return j.latency(ctx, rate/2)
+	return measure(ctx)
 }
 
 // start runs situ on ports of its own and waits until it is ready.

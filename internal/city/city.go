@@ -179,9 +179,12 @@ func (c *City) Payload(dst []byte, i int, at time.Time) (payload []byte, ok bool
 	if t.Fault == Silent && (at.Unix()/14400+int64(i))%3 != 0 { // four hours in twelve it speaks
 		return dst, false
 	}
-	said := at.Truncate(time.Second)
+	// A sensor looks at its clock when it gets round to it: up to 0.9 s before it sends, in whole seconds or in ms.
+	said := at.Add(-time.Duration(unit(t.own, 16, step) * float64(900*time.Millisecond)))
 	if t.own%2 == 1 {
-		said = at.Truncate(time.Millisecond)
+		said = said.Truncate(time.Millisecond)
+	} else {
+		said = said.Truncate(time.Second)
 	}
 	if t.Fault == MadClock {
 		said = madClock(t.own, said)
