@@ -2,8 +2,10 @@ package inproc
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/spool"
 )
 
 // Hold keeps a partition's messages from an offset on from being trimmed while somebody still has to read them.
@@ -61,5 +63,18 @@ func (b *Bus) trim(part int32) error {
 	if before <= 1 {
 		return nil
 	}
+	b.forgetReaders(b.spools[part], uint64(before))
 	return b.spools[part].Trim(uint64(before))
+}
+
+// forgetReaders closes idle readers that stand below before: an open file keeps its blocks on the disk although its
+// name is gone. b.mu is held.
+func (b *Bus) forgetReaders(s *spool.Spool, before uint64) {
+	b.readers = slices.DeleteFunc(b.readers, func(r *reader) bool {
+		old := r.spool == s && r.Position() < before
+		if old {
+			_ = r.Close() // read only
+		}
+		return old
+	})
 }

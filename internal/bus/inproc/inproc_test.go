@@ -180,6 +180,25 @@ func TestTrimBelowCommitsAndHolds(t *testing.T) {
 	}
 }
 
+// TestIdleReadersDoNotPinTrimmedFiles: a place that nobody goes on from must not keep the disk full.
+func TestIdleReadersDoNotPinTrimmedFiles(t *testing.T) {
+	w := newWorld(t)
+	for range 10 {
+		w.publish(t, sensor.Live, bustest.Messages(2, 100))
+	}
+	var b sensor.Batch
+	if _, err := w.bus.Fetch(t.Context(), 0, 1, 5, 0, &b); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.bus.readers); n != 1 {
+		t.Fatalf("%d idle readers", n)
+	}
+	w.commit(t, 0, bus.Position{Offset: 900})
+	if n := len(w.bus.readers); n != 0 {
+		t.Fatalf("%d readers still hold what was trimmed", n)
+	}
+}
+
 func TestCommitBeyondTheLogIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t, sensor.Live, bustest.Messages(1, 3))

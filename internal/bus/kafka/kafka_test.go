@@ -12,10 +12,11 @@ import (
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/bustest"
+	"github.com/situ-city/situ/internal/embedded/engine/enginetest"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(enginetest.Wrap(m)) }
 
 const testTopic = "situ.test"
 
