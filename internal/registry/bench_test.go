@@ -3,7 +3,12 @@ package registry
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -127,6 +132,74 @@ func BenchmarkDeclare10k(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(15_000*b.N)/b.Elapsed().Seconds(), "changes/s")
+}
+
+func BenchmarkPutThing(b *testing.B) {
+	r := openNew(b)
+	for i := 0; b.Loop(); i++ {
+		if _, err := r.PutThing(b.Context(), thing(sensor.ThingID(fmt.Sprintf("city/%d", i)))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A register of 100,000 Things with two Datastreams each, from text to disk.
+func BenchmarkRegister100k(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("id,title,class,grade,lon,lat,crs,serial,properties,interval\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&text, "city/station-%06d,站点 %d,government,open,%.5f,%.5f,GCJ02,MN%010d,pm2_5;pm10=mg/m3,60\n",
+			i, i, 105.5+float64(i%1000)/250, 28.5+float64(i/1000)/40, i)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		r := openFull(b)
+		b.StartTimer()
+		rows, err := ParseCSV(strings.NewReader(text.String()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		verdicts, err := r.RegisterRows(b.Context(), rows)
+		if err != nil || len(verdicts) != 100_000 || verdicts[99_999].Status != Created {
+			b.Fatal(err, verdicts[len(verdicts)-1])
+		}
+		b.StopTimer()
+		measureLedger(b, r, rows)
+		b.StartTimer()
+	}
+}
+
+// measureLedger reports what a ledger of that size costs elsewhere.
+func measureLedger(b *testing.B, r *Registry, rows []Row) {
+	timed := func(name string, fn func() error) {
+		start := time.Now()
+		if err := fn(); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(start).Seconds(), name)
+	}
+	path := filepath.Join(b.TempDir(), "s")
+	timed("again-s", func() error { _, err := r.RegisterRows(b.Context(), rows); return err })
+	timed("reopen-s", func() error {
+		again, err := Open(b.Context(), r.path, Options{})
+		if err == nil {
+			err = again.Close()
+		}
+		return err
+	})
+	timed("snapshot-write-s", func() error { return WriteSnapshot(path, r.Snapshot()) })
+	timed("snapshot-load-s", func() error { _, err := LoadSnapshot(path); return err })
+	for name, p := range map[string]string{"db-MB": r.path, "snapshot-MB": path} {
+		info, err := os.Stat(p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(info.Size())/1e6, name)
+	}
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapAlloc)/1e6, "heap-MB")
 }
 
 // The repeat that every gateway sends after a restart.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -183,20 +182,22 @@ func store(ctx context.Context, tx *sql.Tx, changes []Change) error {
 func insertMany(ctx context.Context, tx *sql.Tx, head, tail string, columns int, values []any) error {
 	const rows = 100
 	row := "(" + strings.Repeat("?,", columns-1) + "?)"
-	full, err := tx.PrepareContext(ctx, head+strings.Repeat(row+",", rows-1)+row+tail)
-	if err != nil {
-		return err
-	}
-	defer full.Close()
-	for part := range slices.Chunk(values, rows*columns) {
-		if len(part) == rows*columns {
-			_, err = full.ExecContext(ctx, part...)
-		} else {
-			_, err = tx.ExecContext(ctx, head+strings.Repeat(row+",", len(part)/columns-1)+row+tail, part...)
-		}
+	text := func(n int) string { return head + strings.Repeat(row+",", n-1) + row + tail }
+	if len(values) >= rows*columns {
+		full, err := tx.PrepareContext(ctx, text(rows))
 		if err != nil {
 			return err
 		}
+		defer full.Close()
+		for ; len(values) >= rows*columns; values = values[rows*columns:] {
+			if _, err := full.ExecContext(ctx, values[:rows*columns]...); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	if len(values) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, text(len(values)/columns), values...)
+	return err
 }
