@@ -206,6 +206,10 @@ func (p *process) runIngester(ctx context.Context) error {
 }
 
 func (p *process) runHTTP(ctx context.Context) error {
+	gate, err := p.sql()
+	if err != nil {
+		return err
+	}
 	server := query.New(query.Config{
 		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Divisions: p.divisions,
 		History: func() query.History {
@@ -214,12 +218,15 @@ func (p *process) runHTTP(ctx context.Context) error {
 			}
 			return nil
 		},
-		SQL: p.sql(), Tiles: p.tiles(), Stream: p.stream(),
+		SQL: gate, Tiles: p.tiles(), Stream: p.stream(),
 		Page: web.Handler(), Keys: p.keys, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
 		Ready: p.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
 	})
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { return server.Serve(ctx, p.web) })
+	if p.clickweb != nil {
+		eg.Go(func() error { return server.ServeClickHouse(ctx, p.clickweb) })
+	}
 	eg.Go(func() error { return p.status.keep(ctx, p) })
 	return eg.Wait()
 }

@@ -116,6 +116,7 @@ func New(cfg Config) *Server {
 	mux.HandleFunc("GET /v1/divisions.geojson", s.outlines)
 	mux.HandleFunc("POST /v1/sql", s.sql)
 	mux.HandleFunc("POST /v1/register", s.register)
+	mux.Handle("/clickhouse/", http.StripPrefix("/clickhouse", http.HandlerFunc(s.clickhouse)))
 	mux.HandleFunc("/login", cfg.Keys.login)
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "no such path", r.Method+" "+r.URL.Path+" is not part of the interface; see /openapi.json")
@@ -149,8 +150,10 @@ const (
 )
 
 // Serve answers on ln until ctx ends; requests under way get five seconds to finish.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: 64 << 10,
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.serve(ctx, ln, s) }
+
+func (s *Server) serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug)}
 	done := make(chan error, 1)
