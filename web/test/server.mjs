@@ -3,6 +3,7 @@
 
 import { GeoJSONVT } from '@maplibre/geojson-vt';
 import { fromGeojsonVt } from '@maplibre/vt-pbf';
+import { getResolution } from 'h3-js';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
@@ -54,13 +55,13 @@ export async function start({ port = 0, things = 1400, live = true, empty = fals
   const city = makeCity({ things, within: (lon, lat) => where(lon, lat) !== undefined, divisionAt: where });
   const started = Date.now();
   const t0 = started / 1000;
-  const state = { version: 1, observations: 1_234_567, down: false, mute: false, streams: new Set(), requests: [], indexes: new Map(), hidden: new Set() };
+  const state = { version: 1, observations: 1_234_567, down: false, mute: false, streams: new Set(), requests: [], indexes: new Map(), extra: new Map() };
   const now = () => Date.now() / 1000;
   const sets = () => (empty ? [] : properties.filter((p) => p.code !== 'radon').map((p) => p.code));
 
   function cells(set, r) {
     const all = city.cells(set, r, live ? now() : t0);
-    for (const h of state.hidden) all.delete(h);
+    for (const [h, c] of state.extra) if (getResolution(h) === r) all.set(h, c);
     return all;
   }
 

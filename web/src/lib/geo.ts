@@ -44,6 +44,23 @@ export function placeAt(all: readonly Place[], at: LonLat): Place | undefined {
   return all.find((p) => within(p.bounds, at) && p.polygons.some((poly) => contains(poly, at)));
 }
 
+/** The division a point is in or, a little outside all of them, the one with the nearest corner: the middle of a cell on
+ * the city's edge lies outside, its Things do not. */
+export function placeNear(all: readonly Place[], at: LonLat, degrees = 0.2): Place | undefined {
+  const inside = placeAt(all, at);
+  if (inside) return inside;
+  let best: Place | undefined;
+  let least = degrees ** 2;
+  for (const p of all) {
+    if (!within(grow(p.bounds, 0.5), at)) continue;
+    for (const polygon of p.polygons) {
+      const d = distanceTo(polygon[0], at, -1);
+      if (d < least) [best, least] = [p, d];
+    }
+  }
+  return best;
+}
+
 export function boundsOf(points: readonly LonLat[]): Bounds {
   const b: Bounds = [Infinity, Infinity, -Infinity, -Infinity];
   for (const [lon, lat] of points) {

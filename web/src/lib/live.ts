@@ -1,5 +1,5 @@
 // The live link: one EventSource for what the viewport shows, and a watch over it. The server speaks at least every
-// 5 s; when it has been quiet for half of that, the page asks /v1/status, so that a link that died without a sound is
+// 5 s; when it has been quiet for two, the page asks /v1/status, so that a link that died without a sound is
 // known within 5 s. EventSource resumes with Last-Event-ID by itself; what it gives up on is opened anew here.
 
 import { get, type CellRow, type PointRow, type Status } from './api';
@@ -35,7 +35,7 @@ export interface Listener {
   link(state: LinkState, heard: number): void;
 }
 
-const quietAfter = 2500;
+const quietAfter = 2000;
 const probeLimit = 1500;
 const deadAfter = 12_000;
 const retryAfter = 2000;

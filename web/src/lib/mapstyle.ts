@@ -48,7 +48,7 @@ const cellOpacity: ExpressionSpecification = [
   ['==', ['to-number', live('n'), 1], 0],
   0,
   nothingFresh,
-  0.5,
+  0.9,
   ['boolean', ['feature-state', 'hover'], false],
   1,
   0.86,

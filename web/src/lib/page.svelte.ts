@@ -5,7 +5,7 @@ import { ago, millis, span } from './age';
 import { ApiError, type Property, type Status } from './api';
 import type { By } from './cells';
 import { divisionName } from './districts';
-import { placeAt, type LonLat, type Place } from './geo';
+import { placeNear, type LonLat, type Place } from './geo';
 import type { LinkState } from './live';
 import { isSwitch, result, unitText } from './units';
 import { chooseLang, known, say, type Key, type Lang } from './words';
@@ -89,7 +89,7 @@ export class Page {
   whereIs(at: LonLat | undefined, id = ''): string {
     let place = this.placeOf.get(id);
     if (!place && at) {
-      place = placeAt(this.places, at);
+      place = placeNear(this.places, at);
       if (place && id) this.placeOf.set(id, place);
     }
     return place ? divisionName(place.code, place.name, this.lang) : this.t('worst.anywhere');

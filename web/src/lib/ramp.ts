@@ -5,11 +5,11 @@
 import type { Property } from './api';
 
 /** Hexagons without a fresh value. Never one of the ramp's colours, and never green. */
-export const grey = '#59616b';
+export const grey = '#434a53';
 
 type Lab = [number, number, number];
 
-const calmToBad = ['#24489c', '#5b55c4', '#a552b8', '#e05a7a', '#fb9350', '#fdd64f', '#fff6b8'];
+const calmToBad = ['#1f418f', '#655fd0', '#ab57bd', '#e05a7a', '#fb9350', '#fdd64f', '#fff6b8'];
 const coldToHot = ['#d4f7ff', '#6fc6ee', '#3577c0', '#343f7e', '#a2417f', '#ef6d55', '#fdd64f'];
 
 /** One colour a class, for classes = breaks + 1, lowest values first. */

@@ -12,7 +12,6 @@ const zh = {
   'more': '显示更多',
   'retry': '重试',
   'loading': '正在读取…',
-  'none': '无',
   'yes': '是',
   'no': '否',
 
@@ -86,7 +85,7 @@ const zh = {
   'worst.things': '{n} 个对象',
   'worst.cells': '{cells} 个单元，{n} 个对象',
   'worst.open': '打开 {place}，{value}',
-  'worst.anywhere': '境外',
+  'worst.anywhere': '市外',
 
   'cell.title': '单元',
   'cell.properties': '各要素',
@@ -139,13 +138,10 @@ const zh = {
   'statistic.zs-min': '折算最小值',
   'statistic.zs-max': '折算最大值',
 
-  'chart.title': '近 {h} 小时',
   'chart.hours': '时间范围',
   'chart.h': '{h} 小时',
   'chart.empty': '这段时间没有观测值',
   'chart.count': '{n} 个观测值，其中 {flagged} 个有质量标记',
-  'chart.time': '时间',
-  'chart.good': '无质量标记',
   'chart.flagged': '有质量标记',
   'chart.label': '{name}，近 {h} 小时，最低 {min}，最高 {max}，最新 {last}',
   'chart.partial': '数据过多，仅显示最近的部分',
@@ -176,7 +172,6 @@ const zh = {
   'search.empty': '没有找到“{q}”',
   'search.cell': 'H3 单元',
   'search.division': '区划',
-  'search.thing': '感知对象',
   'search.town': '所在区县（镇街无轮廓）',
   'search.nowhere': '“{name}”没有位置，已打开详情',
 
@@ -211,7 +206,6 @@ const en: Record<Key, string> = {
   'more': 'Show more',
   'retry': 'Try again',
   'loading': 'Reading…',
-  'none': 'none',
   'yes': 'yes',
   'no': 'no',
 
@@ -285,7 +279,7 @@ const en: Record<Key, string> = {
   'worst.things': '{n} Things',
   'worst.cells': '{cells} cells, {n} Things',
   'worst.open': 'Open {place}, {value}',
-  'worst.anywhere': 'outside',
+  'worst.anywhere': 'outside the city',
 
   'cell.title': 'Cell',
   'cell.properties': 'Properties',
@@ -338,13 +332,10 @@ const en: Record<Key, string> = {
   'statistic.zs-min': 'minimum, converted',
   'statistic.zs-max': 'maximum, converted',
 
-  'chart.title': 'Last {h} h',
   'chart.hours': 'Time span',
   'chart.h': '{h} h',
   'chart.empty': 'No observations in this time',
   'chart.count': '{n} observations, {flagged} with quality flags',
-  'chart.time': 'Time',
-  'chart.good': 'no quality flag',
   'chart.flagged': 'quality flag',
   'chart.label': '{name}, last {h} hours, lowest {min}, highest {max}, newest {last}',
   'chart.partial': 'Too many to draw: only the newest part is shown',
@@ -375,7 +366,6 @@ const en: Record<Key, string> = {
   'search.empty': 'Nothing found for “{q}”',
   'search.cell': 'H3 cell',
   'search.division': 'Division',
-  'search.thing': 'Thing',
   'search.town': 'its district (towns have no outline)',
   'search.nowhere': '“{name}” has no position; its details are open',
 
