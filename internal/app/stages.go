@@ -45,13 +45,15 @@ func (p *process) openGateway(context.Context) (err error) {
 //
 //	engine    the ClickHouse child, and the connection to it
 //	serve     page, API, live state, ingester
-//	receive   MQTT in, the simulated city
+//	receive   MQTT in
+//	demo      the simulated city
 func (p *process) run(ctx context.Context) error {
 	p.openLive()
 	return host.RunFloors(ctx, p.logger, [][]host.Stage{
 		{{Name: "engine", Run: p.runEngine}},
 		{{Name: "live", Run: p.runFeed}, {Name: "ingester", Run: p.runIngester}, {Name: "http", Run: p.runHTTP}},
-		{{Name: "gateway", Run: p.gateway.Run}, {Name: "demo", Run: p.runDemo}},
+		{{Name: "gateway", Run: p.gateway.Run}},
+		{{Name: "demo", Run: p.runDemo}},
 	}, p.announce)
 }
 
