@@ -35,8 +35,8 @@ type Config struct {
 	StoreArgv []string `kong:"-"` // command of the store process; nil = this program, `store`
 }
 
-// Validate names settings that disagree.
-func (c *Config) Validate() error {
+// check names settings that disagree. (Not Validate: kong would call that before the sources are known.)
+func (c *Config) check() error {
 	if err := c.TLS.Check(c.HTTP); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c *Config) anonymousHTTP() bool { return c.autoRegister() && host.Loopback
 // It stops with the flow: receiving first, then the ingester (which flushes and commits what it has), the page and
 // the live state, the spools, the engine, the registry.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (err error) {
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.check(); err != nil {
 		return err
 	}
 	unlock, err := host.Lock(cfg.Data)

@@ -138,6 +138,13 @@ func (p *Pump) Wait(ctx context.Context, seq uint64) error {
 	}
 }
 
+// Next is the first message that is not known to be on the bus.
+func (p *Pump) Next() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next
+}
+
 // gather fills the batch with the next range of messages, at least one.
 func (p *Pump) gather(ctx context.Context, limit int) (from, to uint64, err error) {
 	p.batch.Watermarks = nil // the same messages may be gathered again

@@ -213,7 +213,7 @@ func TestHint(t *testing.T) {
 	m := &memory{}
 	pump(t, Config{Spool: s, Bus: m}, 31)
 	put(t, s, bustest.Messages(5, 5))
-	if got := New(Config{Spool: s, Bus: m}).next; got != 31 {
+	if got := New(Config{Spool: s, Bus: m}).Next(); got != 31 {
 		t.Fatalf("goes on at %d", got)
 	}
 	for name, content := range map[string]string{
@@ -222,7 +222,7 @@ func TestHint(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, hintName), []byte(content), 0o640); err != nil {
 			t.Fatal(err)
 		}
-		if got := New(Config{Spool: s, Bus: m}).next; got != 1 {
+		if got := New(Config{Spool: s, Bus: m}).Next(); got != 1 {
 			t.Errorf("%s: goes on at %d, the spool begins at 1", name, got)
 		}
 	}

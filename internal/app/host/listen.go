@@ -55,7 +55,7 @@ func Loopback(addr string) bool {
 type TLS struct {
 	TLSCert  string `name:"tls-cert" help:"Certificate for what listens here (PEM)." type:"path" env:"SITU_TLS_CERT"`
 	TLSKey   string `name:"tls-key" help:"Its private key (PEM)." type:"path" env:"SITU_TLS_KEY"`
-	Insecure bool   `help:"Serve HTTP beyond loopback without TLS." env:"SITU_INSECURE"`
+	Insecure bool   `help:"Allow HTTP, and keys sent over it, beyond loopback without TLS." env:"SITU_INSECURE"`
 }
 
 // Check names settings that disagree; http is where HTTP listens.

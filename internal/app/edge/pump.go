@@ -1,0 +1,66 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/situ-city/situ/internal/app/host"
+	"github.com/situ-city/situ/internal/batch"
+	"github.com/situ-city/situ/internal/spool"
+)
+
+// flushFor is how long a stopping gateway goes on handing over.
+const flushFor = 5 * time.Second
+
+// pump is one lane on its way to Kafka.
+type pump struct {
+	p     *process
+	spool *spool.Spool
+	*batch.Pump
+}
+
+// newPumps makes a stage for each lane.
+func (p *process) newPumps() (stages []host.Stage) {
+	m := newMetrics(p)
+	for lane, s := range p.spools {
+		u := &pump{p: p, spool: s}
+		u.Pump = batch.New(batch.Config{Spool: s, Bus: p.kafka, Logger: p.logger, OnPublish: m.lane(lane, u.waiting)})
+		stages = append(stages, host.Stage{Name: "batch of lane " + lane.String(), Run: u.run})
+	}
+	return stages
+}
+
+// waiting is how many messages are in the spool and not known to be on the bus.
+func (u *pump) waiting() float64 {
+	_, next := u.spool.Bounds()
+	return float64(next) - float64(u.Next())
+}
+
+// run hands over until ctx ends, and a moment longer for what is in the spool by then.
+func (u *pump) run(ctx context.Context) error {
+	if err := u.p.cfg.Kafka.Ensure(ctx, u.p.kafka); err != nil {
+		return fmt.Errorf("make topic %s: %w", u.p.cfg.Topic, err)
+	}
+	pumping, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- u.Run(pumping) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	_, next := u.spool.Bounds()
+	grace, end := context.WithTimeout(pumping, flushFor)
+	defer end()
+	if err := u.Wait(grace, next); err != nil {
+		u.p.logger.Warn("stopping while Kafka has not taken everything; the rest stays in the spool", "component", "batch", "dir", u.spool.Dir())
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

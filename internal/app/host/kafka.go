@@ -1,0 +1,92 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/situ-city/situ/internal/bus/kafka"
+)
+
+// Kafka flags, shared by the three separate processes.
+type Kafka struct {
+	Brokers      []string `name:"kafka" help:"Kafka brokers, host:port, separated by commas." default:"127.0.0.1:9092" env:"SITU_KAFKA"`
+	Topic        string   `name:"kafka-topic" help:"Topic of observations." default:"situ.observations.v1" env:"SITU_KAFKA_TOPIC"`
+	Partitions   int      `name:"kafka-partitions" help:"Make the topic with so many partitions if it is not there; 0 = somebody else makes it." default:"0" env:"SITU_KAFKA_PARTITIONS"`
+	Replication  int      `name:"kafka-replication" help:"Replicas of a topic made here." default:"3" env:"SITU_KAFKA_REPLICATION"`
+	KafkaTLS     bool     `name:"kafka-tls" help:"Speak TLS to the brokers." env:"SITU_KAFKA_TLS"`
+	CA           string   `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
+	User         string   `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
+	PasswordFile string   `name:"kafka-password-file" help:"File with its password." type:"path" env:"SITU_KAFKA_PASSWORD_FILE"`
+}
+
+// Check names settings that disagree.
+func (k *Kafka) Check() error {
+	far := slices.ContainsFunc(k.Brokers, func(b string) bool { return !Loopback(b) })
+	switch {
+	case (k.User == "") != (k.PasswordFile == ""):
+		return fmt.Errorf("%w: --kafka-user and --kafka-password-file belong together", ErrConfig)
+	case k.CA != "" && !k.KafkaTLS:
+		return fmt.Errorf("%w: --kafka-ca says nothing without --kafka-tls", ErrConfig)
+	case k.User != "" && far && !k.KafkaTLS:
+		return fmt.Errorf("%w: a password for brokers on other machines needs --kafka-tls", ErrConfig)
+	case k.Partitions < 0 || k.Replication < 1:
+		return fmt.Errorf("%w: --kafka-partitions %d, --kafka-replication %d", ErrConfig, k.Partitions, k.Replication)
+	}
+	for _, b := range k.Brokers {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			return fmt.Errorf("%w: --kafka: %w", ErrConfig, err)
+		}
+	}
+	return nil
+}
+
+// Open prepares the client; it does not connect yet.
+func (k *Kafka) Open(client string, logger *slog.Logger) (*kafka.Bus, error) {
+	cfg := kafka.Config{Brokers: k.Brokers, Topic: k.Topic, ClientID: client, User: k.User, Logger: logger}
+	if k.PasswordFile != "" {
+		b, err := os.ReadFile(k.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --kafka-password-file: %w", ErrRefused, err)
+		}
+		cfg.Password = strings.TrimRight(string(b), "\r\n")
+	}
+	if k.KafkaTLS {
+		pool, err := Authorities("kafka-ca", k.CA)
+		if err != nil {
+			return nil, err
+		}
+		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return kafka.Open(cfg)
+}
+
+// Ensure makes the topic if it was asked for, waiting for Kafka as long as it takes.
+func (k *Kafka) Ensure(ctx context.Context, b *kafka.Bus) error {
+	if k.Partitions == 0 {
+		return nil
+	}
+	return b.EnsureTopic(ctx, k.Partitions, k.Replication)
+}
+
+// Authorities reads a file of certificates; nil, the system's, when there is none. flag names the setting.
+func Authorities(flag, path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --%s: %w", ErrRefused, flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%w: --%s: %s holds no certificate", ErrRefused, flag, path)
+	}
+	return pool, nil
+}
