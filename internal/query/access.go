@@ -111,7 +111,7 @@ const (
 func needOf(r *http.Request) need {
 	p := r.URL.Path
 	switch {
-	case p == "/healthz" || p == "/readyz" || p == "/login" || strings.HasPrefix(p, "/assets/") || p == "/favicon.svg":
+	case p == "/healthz" || p == "/readyz" || p == "/login" || strings.HasPrefix(p, "/assets/") || p == "/icon.svg":
 		return needNone
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return needAdmin
