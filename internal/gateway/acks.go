@@ -14,8 +14,9 @@ type ackQueue[T any] struct {
 }
 
 type pendingAck[T any] struct {
-	value T
-	parts int // spool records this message still waits for
+	value   T
+	parts   int // spool records this message still waits for
+	dropped bool
 }
 
 // add enters a message that waits for parts spool records and returns its token.
@@ -26,7 +27,7 @@ func (q *ackQueue[T]) add(value T, parts int) uint64 {
 		q.grow()
 	}
 	token := q.next
-	q.ring[token%uint64(len(q.ring))] = pendingAck[T]{value, parts}
+	q.ring[token%uint64(len(q.ring))] = pendingAck[T]{value: value, parts: parts}
 	q.next++
 	return token
 }
@@ -43,13 +44,36 @@ func (q *ackQueue[T]) grow() {
 func (q *ackQueue[T]) done(token uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if token < q.head {
+		return // it was dropped, and another of its records is safe now
+	}
 	q.ring[token%uint64(len(q.ring))].parts--
+	q.advance()
+}
+
+// drop takes message token out without releasing it and gives its value: it was refused, and will come again.
+func (q *ackQueue[T]) drop(token uint64) (value T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if token < q.head || q.ring[token%uint64(len(q.ring))].dropped {
+		return value, false
+	}
+	e := &q.ring[token%uint64(len(q.ring))]
+	value, *e = e.value, pendingAck[T]{dropped: true}
+	q.advance()
+	return value, true
+}
+
+// advance releases what waits for nothing more; q.mu is held.
+func (q *ackQueue[T]) advance() {
 	for q.head < q.next {
 		e := &q.ring[q.head%uint64(len(q.ring))]
 		if e.parts > 0 {
 			return
 		}
-		q.release(e.value)
+		if !e.dropped {
+			q.release(e.value)
+		}
 		*e = pendingAck[T]{}
 		q.head++
 	}

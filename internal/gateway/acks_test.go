@@ -6,13 +6,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever the order in which records become safe, acknowledgements leave in the order of receipt, each once,
-// and none before all its records are safe.
+// Whatever the order in which records become safe or are refused, acknowledgements leave in the order of receipt, each
+// once, none before all its records are safe, and none for a message that was refused.
 func TestAcksLeaveInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var out []int
 		safe := map[int]int{} // message -> records still missing
 		q := ackQueue[int]{}
+		dropped := map[int]bool{}
 		q.release = func(v int) {
 			if safe[v] > 0 {
 				t.Fatalf("message %d released with %d records missing", v, safe[v])
@@ -35,6 +36,13 @@ func TestAcksLeaveInOrder(t *testing.T) {
 			i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
 			token := open[i]
 			open = append(open[:i], open[i+1:]...)
+			if rapid.IntRange(0, 9).Draw(t, "refuse") == 0 {
+				if v, ok := q.drop(token); ok != !dropped[int(token)] || ok && v != int(token) {
+					t.Fatalf("drop of %d gave %d, %v", token, v, ok)
+				}
+				dropped[int(token)] = true // its other record may still become safe, or be refused
+				continue
+			}
 			safe[int(token)]--
 			q.done(token)
 		}
@@ -42,12 +50,12 @@ func TestAcksLeaveInOrder(t *testing.T) {
 			safe[int(token)]--
 			q.done(token)
 		}
-		if len(out) != n || q.waiting() != 0 {
-			t.Fatalf("%d of %d released, %d waiting", len(out), n, q.waiting())
+		if len(out) != n-len(dropped) || q.waiting() != 0 {
+			t.Fatalf("%d of %d released, %d dropped, %d waiting", len(out), n, len(dropped), q.waiting())
 		}
 		for i, v := range out {
-			if v != i {
-				t.Fatalf("released %v", out)
+			if i > 0 && v <= out[i-1] || dropped[v] {
+				t.Fatalf("released %v, dropped %v", out, dropped)
 			}
 		}
 	})

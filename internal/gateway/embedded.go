@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -63,15 +64,32 @@ func (s *session) Publish(topic string, payload []byte, qos byte, id uint16) err
 			Detail: fmt.Sprintf("this credential may publish under situ/v1/%s only", s.scope)}, payload)
 	}
 	if qos == 0 {
-		return s.worker.append(parts, spool.Ack{})
+		err := s.worker.append(parts, spool.Ack{})
+		if err != nil {
+			s.m.lost.WithLabelValues(refusalOf(err)).Inc()
+		}
+		return err
 	}
 	token := s.acks.add(id, parts)
-	return s.worker.append(parts, spool.Ack{To: s, Token: token})
+	err := s.worker.append(parts, spool.Ack{To: s, Token: token})
+	if err != nil {
+		s.m.refused.WithLabelValues(refusalOf(err)).Inc()
+	}
+	return err
+}
+
+// refusalOf is the word by which counters know why the spool took a message not.
+func refusalOf(err error) string {
+	if errors.Is(err, spool.ErrFull) {
+		return "full"
+	}
+	return "spool"
 }
 
 // Acked implements spool.Acker.
 func (s *session) Acked(token uint64, err error) {
 	if err != nil {
+		s.m.refused.WithLabelValues(refusalOf(err)).Inc()
 		go s.client.Stop(err) // closing writes to the socket: not on the spool's goroutine
 		return
 	}

@@ -9,7 +9,7 @@ type metrics struct {
 	backfill     prometheus.Counter
 	letters      *prometheus.CounterVec // reason
 	empty        *prometheus.CounterVec // reason
-	refused      *prometheus.CounterVec // reason: connections and packets refused by the broker front
+	refused      *prometheus.CounterVec // reason: connections and packets refused; their senders send again
 	lost         *prometheus.CounterVec // reason: QoS 0 only
 	redelivered  prometheus.Counter
 	pullUp       *prometheus.GaugeVec   // source
@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		messages:    counter("messages_total", "Messages taken, by source.", "source"),
 		letters:     counter("dead_letters_total", "Messages or values that became dead letters, by reason.", "reason"),
 		empty:       counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
-		refused:     counter("refused_total", "Connections and packets refused, by reason.", "reason"),
+		refused:     counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room.", "reason"),
 		lost:        counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
 		pullDrops:   counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
 		pullUp:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),

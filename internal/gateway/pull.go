@@ -167,7 +167,7 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 	parts := p.worker.build(msg.Topic(), msg.Payload(), p.client)
 	if qos == 0 {
 		if err := p.worker.append(parts, spool.Ack{}); err != nil {
-			p.m.lost.WithLabelValues("qos0_refused").Inc()
+			p.m.lost.WithLabelValues(refusalOf(err)).Inc()
 			p.fail(err)
 		}
 		return
@@ -178,7 +178,7 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 	p.mu.Unlock()
 	token := p.acks.add(d, parts)
 	if err := p.worker.append(parts, spool.Ack{To: p, Token: token}); err != nil {
-		p.fail(err)
+		p.refused(token, err)
 	}
 }
 
@@ -197,10 +197,24 @@ func (p *puller) again(id uint16, msg paho.Message) bool {
 // Acked implements spool.Acker.
 func (p *puller) Acked(token uint64, err error) {
 	if err != nil {
-		p.fail(err)
+		p.refused(token, err)
 		return
 	}
 	p.acks.done(token)
+}
+
+// refused forgets a message that the spool did not take: the broker delivers it again to the next session, and those
+// that were taken behind it must not wait for it.
+func (p *puller) refused(token uint64, err error) {
+	if d, ok := p.acks.drop(token); ok {
+		p.mu.Lock()
+		if p.waiting[d.id] == d {
+			delete(p.waiting, d.id)
+		}
+		p.mu.Unlock()
+	}
+	p.m.refused.WithLabelValues(refusalOf(err)).Inc()
+	p.fail(err)
 }
 
 // release queues an acknowledgement; it runs on the spool's goroutine, where paho must not be waited for.
