@@ -35,10 +35,10 @@ const (
 )
 
 const (
-	chunkRows     = 256        // rows between two releases of the mutex
+	chunkRows     = 256        // rows (or values grown stale, or cells freed) between two releases of the mutex
 	keepEmpty     = 5 * 60_000 // ms an emptied cell is remembered, so that live clients hear of it
 	maxUnresolved = 1 << 18    // Datastreams held that the registry does not know
-	resolveSome   = 1024       // of them looked up again at each Tick
+	resolveSome   = 1024       // of them looked up again at a time
 	nothing       = ^uint32(0) // no index
 	never         = math.MinInt64
 )
@@ -119,12 +119,10 @@ func New(lookup Lookup, catalogue catalogue, now time.Time) *State {
 
 // Apply takes the rows of b as they are at now. It keeps nothing of b but its texts.
 func (s *State) Apply(b *sensor.Batch, now time.Time) {
-	s.locked(func() {
-		s.advance(now.UnixMilli())
-		if len(b.Declarations) > 0 {
-			s.resolve(len(s.unresolved))
-		}
-	})
+	s.advance(now.UnixMilli())
+	if len(b.Declarations) > 0 {
+		s.locked(func() { s.resolve(resolveSome) })
+	}
 	for from := 0; from < b.Len(); from += chunkRows {
 		s.locked(func() { s.applyRows(b, from, min(from+chunkRows, b.Len())) })
 	}
@@ -133,10 +131,12 @@ func (s *State) Apply(b *sensor.Batch, now time.Time) {
 // Tick moves the clock: values grow stale, emptied cells are forgotten, unknown Datastreams looked up again.
 // Once a second is right.
 func (s *State) Tick(now time.Time) {
+	s.advance(now.UnixMilli())
+	for more := true; more; {
+		s.locked(func() { more = s.forget(chunkRows) })
+	}
 	s.locked(func() {
-		s.advance(now.UnixMilli())
 		s.resolve(resolveSome)
-		s.forget()
 		s.rate.sample(s.now, s.counters.rows)
 	})
 }
@@ -242,10 +242,12 @@ func (s *State) applyRow(b *sensor.Batch, i int, si uint32) {
 
 // advance moves the clock to now and lets what has become too old grow stale.
 func (s *State) advance(now int64) {
-	if now > s.now {
-		s.now = now
+	for more := true; more; {
+		s.locked(func() {
+			s.now = max(s.now, now)
+			more = s.expire(chunkRows)
+		})
 	}
-	s.expire()
 }
 
 // announce wakes who waits on Changed.

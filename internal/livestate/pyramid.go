@@ -288,19 +288,24 @@ func (nd *node) gatherNode(c *node) {
 	}
 }
 
-// forget frees nodes that have been empty for a while. Their last version goes into the floors, so that nobody is
-// told of changes since before it as if that were everything.
-func (s *State) forget() {
-	i := 0
-	for ; i < len(s.empties) && s.empties[i].at <= s.now-keepEmpty; i++ {
-		e := s.empties[i]
+// forget frees nodes that have been empty for a while, at most n of them, and reports whether there are more. Their
+// last version goes into the floors, so that nobody is told of changes since before it as if that were everything.
+func (s *State) forget(n int) (more bool) {
+	for ; n > 0; n-- {
+		if len(s.empties) == 0 {
+			s.empties = nil
+			return false
+		}
+		e := s.empties[0]
+		if e.at > s.now-keepEmpty {
+			return false
+		}
+		s.empties = s.empties[1:]
 		if nd := &s.nodes[e.node]; nd.n == 0 && nd.version == e.version {
 			s.free(e.node)
 		}
 	}
-	if s.empties = s.empties[i:]; len(s.empties) == 0 {
-		s.empties = nil
-	}
+	return true
 }
 
 func (s *State) free(ni uint32) {

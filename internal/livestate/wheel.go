@@ -6,6 +6,7 @@ package livestate
 type wheel struct {
 	slots [wheelSlots]uint32 // heads of lists through link.due
 	at    int64              // the first second not yet looked at
+	rest  uint32             // of the second before it: still to be looked at
 	early []early
 }
 
@@ -18,7 +19,7 @@ type early struct {
 }
 
 func newWheel(now int64) wheel {
-	w := wheel{at: now / 1000}
+	w := wheel{at: now / 1000, rest: nothing}
 	for i := range w.slots {
 		w.slots[i] = nothing
 	}
@@ -33,20 +34,27 @@ func (w *wheel) add(st *stream, l *link, si uint32) {
 	st.flags |= wheeled
 }
 
-// expire looks at every stream whose last fresh second is over. One that is not fresh any more leaves the fresh
-// numbers of its cells.
-func (s *State) expire() {
+// expire looks at the streams whose last fresh second is over, at most n of them. One that is not fresh any more
+// leaves the fresh numbers of its cells. It reports whether there is more to do.
+func (s *State) expire(n int) (more bool) {
 	w, now := &s.wheel, s.now/1000
-	for second := max(w.at, now-wheelSlots); second < now; second++ {
-		head := w.slots[second%wheelSlots]
-		w.slots[second%wheelSlots] = nothing
-		w.at = second + 1
-		for head != nothing {
-			si := head
-			head = s.links[si].due
+	w.at = max(w.at, now-wheelSlots) // further back every slot would come twice
+	for {
+		for ; w.rest != nothing && n > 0; n-- {
+			si := w.rest
+			w.rest = s.links[si].due
 			s.streams[si].flags &^= wheeled
 			s.grow(si)
 		}
+		if w.rest != nothing {
+			return true
+		}
+		if w.at >= now {
+			break
+		}
+		slot := &w.slots[w.at%wheelSlots]
+		w.rest, *slot = *slot, nothing
+		w.at++
 	}
 	kept := w.early[:0]
 	for _, e := range w.early {
@@ -56,6 +64,7 @@ func (s *State) expire() {
 		}
 	}
 	w.early = kept
+	return false
 }
 
 // grow lets a stream grow older: it turns stale, or waits on.
