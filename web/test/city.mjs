@@ -171,7 +171,7 @@ class City {
     const s = t.streams.find((x) => x.property === set) ?? t.streams[0];
     const l = this.latest(s, now);
     const { id, name, owner_class, grade, division, lon, lat, cell, placed } = t;
-    return { id, name, owner_class, grade, division, lon, lat, cell, placed, latest: { property: s.property, result: l.result, unit: properties.find((p) => p.code === s.property).unit, time: iso(l.time), age_s: now - l.time, quality: l.quality } };
+    return { id, name, owner_class, grade, division, lon, lat, cell, placed, latest: { property: s.property, result: l.result, unit: properties.find((p) => p.code === s.property).unit, time: iso(l.time), age_s: now - l.time, fresh: l.fresh, quality: l.quality } };
   }
 
   thing(t, now) {
@@ -182,7 +182,7 @@ class City {
       auto: t.auto,
       datastreams: t.streams.map((s) => {
         const l = this.latest(s, now);
-        return { id: s.id, property: s.property, statistic: 'instant', source_key: t.key(s.property), unit: properties.find((p) => p.code === s.property).unit, interval_s: 60, latest: { time: iso(l.time), result: l.result, quality: l.quality, age_s: now - l.time } };
+        return { id: s.id, property: s.property, statistic: 'instant', source_key: t.key(s.property), unit: properties.find((p) => p.code === s.property).unit, interval_s: 60, latest: { time: iso(l.time), result: l.result, quality: l.quality, fresh: l.fresh, age_s: now - l.time } };
       }),
     };
   }

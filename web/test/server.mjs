@@ -8,6 +8,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { boundary, centre, iso, makeCity, properties, resolutionOf } from './city.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -16,13 +17,11 @@ const mime = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.
 const csp =
   "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** The outlines of the repository or the samples if they are there, else six plain boxes. */
+/** The repository's own outlines; without them six plain boxes, so that the page's tests need nothing else. */
 function outlines() {
-  const roots = [process.env.SITU_SAMPLES, join(here, '..', '..', '..', 'shared', 'samples')].filter(Boolean);
-  const files = [join(here, '..', '..', 'internal', 'division', 'chongqing-districts.geojson'), ...roots.map((r) => join(r, 'geo', 'chongqing-districts.geojson'))];
-  const file = files.find((f) => existsSync(f));
-  if (file) {
-    const g = JSON.parse(readFileSync(file, 'utf8'));
+  const file = join(here, '..', '..', 'pkg', 'geo', 'data', 'districts.geojson.gz');
+  if (existsSync(file)) {
+    const g = JSON.parse(gunzipSync(readFileSync(file)));
     for (const f of g.features) f.properties = { code: f.properties.code_now ?? f.properties.code, name: f.properties.name_now ?? f.properties.name };
     return g;
   }
@@ -126,7 +125,7 @@ export async function start({ port = 0, things = 1400, live = true, empty = fals
       stream.sent.set(entry[0], text);
       rows.push(row(entry));
     }
-    if (rows.length || all) say(stream, 'cells', { set: stream.set, resolution: r, at: Date.now(), version: state.version, cells: rows }, state.version);
+    if (rows.length || all) say(stream, 'cells', { set: stream.set, resolution: r, at: Date.now(), version: state.version, ...(all ? { full: true } : {}), cells: rows }, state.version);
   }
 
   const sendStatus = (stream) => say(stream, 'status', { at: Date.now(), observations: Math.round(state.observations), rate: 1021.4 });

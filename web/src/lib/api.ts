@@ -52,6 +52,19 @@ export interface CellProperty {
   newest: string | number | null;
 }
 
+/** The newest value of a Datastream; result is null where the value is text. */
+export interface Latest {
+  property?: string;
+  source_key?: string;
+  result: number | null;
+  text?: string;
+  unit?: string;
+  time: string;
+  age_s: number;
+  fresh?: boolean;
+  quality: Quality;
+}
+
 export interface ThingSummary {
   id: string;
   name?: string;
@@ -62,7 +75,7 @@ export interface ThingSummary {
   lat?: number;
   cell?: string;
   placed: boolean;
-  latest?: { property: string; result: number; unit?: string; time: string; age_s: number; quality: Quality };
+  latest?: Latest;
 }
 
 export interface CellInfo {
@@ -83,11 +96,10 @@ export interface Datastream {
   source_key: string;
   unit?: string;
   interval_s?: number;
-  latest?: { time: string; result: number | null; text?: string; quality: Quality; age_s: number };
+  latest?: Latest;
 }
 
 export interface Thing extends Omit<ThingSummary, 'latest'> {
-  location?: { lon?: number; lat?: number; Lon?: number; Lat?: number };
   address?: string;
   serial?: string;
   auto?: boolean;
@@ -123,10 +135,7 @@ export class ApiError extends Error {
 /** Does the position of a Thing exist, and where is it? */
 export function positionOf(t: ThingSummary | Thing): [number, number] | undefined {
   if (!t.placed) return undefined;
-  const at = 'location' in t ? t.location : undefined;
-  const lon = t.lon ?? at?.lon ?? at?.Lon;
-  const lat = t.lat ?? at?.lat ?? at?.Lat;
-  return lon === undefined || lat === undefined ? undefined : [lon, lat];
+  return t.lon === undefined || t.lat === undefined ? undefined : [t.lon, t.lat];
 }
 
 /** The path of a Thing keeps its slash: /v1/things/{owner}/{name}. */

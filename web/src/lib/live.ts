@@ -16,20 +16,18 @@ export interface CellsEvent {
   resolution: number;
   at: number | string;
   version: number | string;
+  /** These are all there are; what is not among them is to be forgotten. */
+  full?: boolean;
   cells: CellRow[];
-}
-
-export interface PointsEvent {
-  version?: number | string;
-  points: PointRow[];
 }
 
 export type LinkState = 'connecting' | 'live' | 'lost';
 
 export interface Listener {
-  /** first: this event holds everything in the viewport; what is not in it does not exist. */
-  cells(e: CellsEvent, first: boolean): void;
-  points(e: PointsEvent, first: boolean): void;
+  /** full: this event holds everything in the viewport; what is not in it does not exist. */
+  cells(e: CellsEvent, full: boolean): void;
+  /** Every one holds all points of the viewport. */
+  points(rows: PointRow[], version: string): void;
   tick(e: { at: number | string; observations: number; rate: number }): void;
   status(s: Status): void;
   link(state: LinkState, heard: number): void;
@@ -79,23 +77,20 @@ export class Live {
     const { set, bounds, z } = this.view;
     const bbox = bounds.map((v) => v.toFixed(5)).join(',');
     const source = new EventSource(`/live?set=${encodeURIComponent(set)}&bbox=${bbox}&z=${z}`);
-    let firstCells = true;
-    let firstPoints = true;
-    const on = <T>(name: string, act: (data: T) => void) =>
+    let first = true;
+    const on = <T>(name: string, act: (data: T, id: string) => void) =>
       source.addEventListener(name, (e) => {
         if (this.source !== source) return;
         this.hear();
-        act(JSON.parse((e as MessageEvent<string>).data) as T);
+        const { data, lastEventId } = e as MessageEvent<string>;
+        act(JSON.parse(data) as T, lastEventId);
       });
     on<CellsEvent>('cells', (e) => {
       if (e.set !== set) return;
-      this.to.cells(e, firstCells);
-      firstCells = false;
+      this.to.cells(e, first || e.full === true);
+      first = false;
     });
-    on<PointRow[] | PointsEvent>('points', (e) => {
-      this.to.points(Array.isArray(e) ? { points: e } : e, firstPoints);
-      firstPoints = false;
-    });
+    on<PointRow[]>('points', (rows, id) => this.to.points(rows, id));
     on<{ at: number; observations: number; rate: number }>('status', (e) => this.to.tick(e));
     source.onopen = () => this.source === source && this.hear();
     source.onerror = () => {

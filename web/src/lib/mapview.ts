@@ -4,11 +4,11 @@
 import { Map as GLMap, NavigationControl, ScaleControl, setWorkerUrl, type GeoJSONSource, type MapGeoJSONFeature, type VectorTileSource } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url';
 import 'maplibre-gl/dist/maplibre-gl.css';
-import type { Property } from './api';
+import type { PointRow, Property } from './api';
 import { Cells, cellOf, pointOf, type By, type Cell, type Summary } from './cells';
 import { divisionName } from './districts';
 import { boundsOf, grow, union, type Bounds, type LonLat, type Outlines, type Place } from './geo';
-import type { CellsEvent, PointsEvent, View } from './live';
+import type { CellsEvent, View } from './live';
 import { baseLayers, cellColour, dataLayers, doubtImage, pointColour, pointsFrom, sources, topLayers } from './mapstyle';
 import type { Lang } from './words';
 
@@ -279,24 +279,26 @@ export class MapView {
     this.to.view(this.covered);
   }
 
-  applyCells(e: CellsEvent, first: boolean): void {
+  applyCells(e: CellsEvent, full: boolean): void {
     if (e.set !== this.property?.code || !this.map.getSource('set')) return;
-    this.version = String(e.version);
     this.resolution = e.resolution;
-    if (first) this.map.removeFeatureState({ source: 'set', sourceLayer: 'cells' });
-    const entries = e.cells.map((row): [string, Cell] => [row[0], cellOf(row)]);
-    this.store.apply(entries, first);
-    this.repaint('cells', entries);
+    this.take('cells', e.cells.map((row): [string, Cell] => [row[0], cellOf(row)]), full, String(e.version));
   }
 
-  applyPoints(e: PointsEvent, first: boolean): void {
+  applyPoints(rows: readonly PointRow[], version: string): void {
     if (!this.map.getSource('set')) return;
-    if (e.version !== undefined) this.version = String(e.version);
     this.resolution = undefined;
-    if (first) this.map.removeFeatureState({ source: 'set', sourceLayer: 'points' });
-    const entries = e.points.map((row): [string, Cell] => [row[0], pointOf(row)]);
-    this.store.apply(entries, first);
-    this.repaint('points', entries);
+    this.take('points', rows.map((row): [string, Cell] => [row[0], pointOf(row)]), true, version);
+  }
+
+  private take(sourceLayer: string, entries: [string, Cell][], full: boolean, version: string): void {
+    if (version) this.version = version;
+    if (full) {
+      const kept = new Set(entries.map(([id]) => id));
+      for (const id of this.store.rows.keys()) if (!kept.has(id)) this.map.removeFeatureState({ source: 'set', sourceLayer, id });
+    }
+    this.store.apply(entries, full);
+    this.repaint(sourceLayer, entries);
   }
 
   private repaint(sourceLayer: string, entries: [string, Cell][]): void {

@@ -2,7 +2,7 @@
 // address carries the part another person should see when they open it: ?set=&lang=&by=&cell=&thing=#z/lat/lon.
 
 import { ago, millis, span } from './age';
-import { ApiError, type Property, type Status } from './api';
+import { ApiError, type Latest, type Property, type Status } from './api';
 import type { By } from './cells';
 import { divisionName } from './districts';
 import { placeNear, type LonLat, type Place } from './geo';
@@ -66,6 +66,14 @@ export class Page {
     const unit = this.unit(p);
     if (text === '–' || !unit) return text;
     return unit === '°' || unit === '%' ? text + unit : `${text} ${unit}`;
+  }
+
+  /** The newest value of something in words, whatever the catalogue knows of it. */
+  latest(l: Latest | undefined, property: string | undefined, unit: string | undefined): string {
+    if (!l) return '–';
+    if (l.result === null || l.result === undefined) return l.text || '–';
+    const p = property ? this.find(property) : undefined;
+    return p ? this.value(l.result, p) : `${result(l.result, undefined)} ${unitText(unit ?? '')}`.trim();
   }
 
   ago(time: number | string | null | undefined): string {
