@@ -134,11 +134,24 @@ func (s *State) learn(si uint32, info Info) {
 	}
 	st.property, st.statistic = info.Property, info.Statistic
 	st.set(known, true)
-	st.set(mapped, info.Property != 0 && !info.Retired &&
-		(info.Statistic == sensor.Instant || info.Statistic == sensor.Average))
+	st.set(mapped, info.mapped())
 	th := &s.things[st.thing]
 	s.names[st.thing].id, th.class, th.stratum = info.Thing, info.Class, sensor.StratumOf(info.Class, info.Grade)
 	s.markRivals(st.thing, st.property)
+}
+
+// mapped says whether values of the Datastream belong on the map, of Things that have a place.
+func (i *Info) mapped() bool {
+	return i.Property != 0 && !i.Retired && (i.Statistic == sensor.Instant || i.Statistic == sensor.Average)
+}
+
+// learnt reports whether learn would change nothing.
+func (s *State) learnt(si uint32, info Info) bool {
+	st := &s.streams[si]
+	th := &s.things[st.thing]
+	return st.has(known) && st.has(mapped) == info.mapped() && st.property == info.Property && st.statistic == info.Statistic &&
+		st.interval == freshFor(info.Interval.Milliseconds()) && th.class == info.Class &&
+		th.stratum == sensor.StratumOf(info.Class, info.Grade) && s.names[st.thing].id == info.Thing
 }
 
 // markRivals notes which streams of a Thing share a property, so that only they pay for choosing.
@@ -173,8 +186,16 @@ func (s *State) resolve(n int) {
 	}
 }
 
-// refresh looks up again every stream of a Thing.
+// refresh looks up again every stream of a Thing. Most are as they were: a registry tells of all of them at start.
 func (s *State) refresh(ti uint32) {
+	same := true
+	for si := s.things[ti].first; si != nothing && same; si = s.links[si].next {
+		info, ok := s.lookup.Meta(s.links[si].id)
+		same = ok && s.learnt(si, info) || !ok && !s.streams[si].has(known)
+	}
+	if same {
+		return
+	}
 	s.reenter(ti, func() {
 		for si := s.things[ti].first; si != nothing; si = s.links[si].next {
 			st := &s.streams[si]
