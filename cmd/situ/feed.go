@@ -124,7 +124,7 @@ func (replayCmd) Help() string {
 first (place, unit, interval); without, situ run needs --auto-register.
 
 Example, a week of loop detectors:
-  situ replay loops.csv.gz --time time_local --id sensor_id --zone -08:00 \
+  situ replay loops.csv.gz --time time_local --id sensor_id --zone=-08:00 \
       --value speed_mph=traffic_speed --unit 'traffic_speed=[mi_i]/h' --places stations.csv --owner la`
 }
 

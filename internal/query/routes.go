@@ -122,7 +122,7 @@ func (s *Server) cell(ctx context.Context, in *cellInput) (*body[CellDoc], error
 		only = p.Number
 	}
 	now := time.Now()
-	doc := CellDoc{Cell: c, Resolution: c.Resolution(), At: now.UTC(), Properties: []CellProperty{}, Things: []ThingSummary{}}
+	doc := CellDoc{Cell: c, Resolution: c.Resolution(), At: now.UTC().Truncate(time.Millisecond), Properties: []CellProperty{}, Things: []ThingSummary{}}
 	center, err := h3.Center(c)
 	corners, err2 := h3.AppendBoundary(nil, c)
 	if err := errors.Join(err, err2); err != nil {
