@@ -37,16 +37,20 @@ func newFleet(things int) *fleet {
 		if i%2 == 1 {
 			p = geo.LonLat{Lon: 105.3 + f.rng.Float64()*4.9, Lat: 28.2 + f.rng.Float64()*4}
 		}
-		lon, lat := p.E7()
-		f.lon, f.lat, f.cells = append(f.lon, lon), append(f.lat, lat), append(f.cells, h3.CellAt(p, h3.StoredResolution))
-		f.things = append(f.things, id.Key())
-		for property := range sensor.PropertyNumber(2) {
-			ds := sensor.NewDatastreamID(id, sensor.PropertyCode(fmt.Sprint(property)), sensor.Instant, "k")
-			f.meta[ds] = Info{Thing: id, Property: property + 1, Class: sensor.Government, Grade: sensor.Open, Interval: time.Minute}
-			f.ids = append(f.ids, ds)
-		}
+		f.put(id, p)
 	}
 	return f
+}
+
+func (f *fleet) put(id sensor.ThingID, p geo.LonLat) {
+	lon, lat := p.E7()
+	f.lon, f.lat, f.cells = append(f.lon, lon), append(f.lat, lat), append(f.cells, h3.CellAt(p, h3.StoredResolution))
+	f.things = append(f.things, id.Key())
+	for property := range sensor.PropertyNumber(2) {
+		ds := sensor.NewDatastreamID(id, sensor.PropertyCode(fmt.Sprint(property)), sensor.Instant, "k")
+		f.meta[ds] = Info{Thing: id, Property: property + 1, Class: sensor.Government, Grade: sensor.Open, Interval: time.Minute}
+		f.ids = append(f.ids, ds)
+	}
 }
 
 // fill puts n messages of random Things into b.

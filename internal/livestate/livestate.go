@@ -35,12 +35,11 @@ const (
 )
 
 const (
-	chunkRows     = 256        // rows (or values grown stale, or cells freed) between two releases of the mutex
-	keepEmpty     = 5 * 60_000 // ms an emptied cell is remembered, so that live clients hear of it
-	maxUnresolved = 1 << 18    // Datastreams held that the registry does not know
-	resolveSome   = 1024       // of them looked up again at a time
-	nothing       = ^uint32(0) // no index
-	never         = math.MinInt64
+	chunkRows   = 256        // rows (or values grown stale, or cells freed) between two releases of the mutex
+	keepEmpty   = 5 * 60_000 // ms an emptied cell is remembered, so that live clients hear of it
+	resolveSome = 1024       // of them looked up again at a time
+	nothing     = ^uint32(0) // no index
+	never       = math.MinInt64
 )
 
 // Info is what the registry says of a Datastream and its Thing.
@@ -70,6 +69,8 @@ type State struct {
 
 	lookup    Lookup
 	catalogue catalogue
+
+	maxUnresolved int // Datastreams held that the registry does not know; more are refused
 
 	now     int64  // Unix ms, never goes back
 	version uint64 // of the last change; rises by one with every chunk that changes a cell
@@ -107,7 +108,7 @@ type State struct {
 func New(lookup Lookup, catalogue catalogue, now time.Time) *State {
 	first := uint64(max(now.UnixMilli(), 1)) * 1000 // below 2^53 until the year 2255: JavaScript counts exactly
 	return &State{
-		lookup: lookup, catalogue: catalogue,
+		lookup: lookup, catalogue: catalogue, maxUnresolved: 1 << 18,
 		now: now.UnixMilli(), version: first, floor: first,
 		streamOf: make(map[sensor.DatastreamID]uint32),
 		texts:    make(map[uint32]string),

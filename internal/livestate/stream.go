@@ -98,7 +98,7 @@ func (s *State) stream(id sensor.DatastreamID, thing sensor.ThingKey) (uint32, b
 		return si, true
 	}
 	info, ok := s.lookup.Meta(id)
-	if !ok && len(s.unresolved) >= maxUnresolved {
+	if !ok && len(s.unresolved) >= s.maxUnresolved {
 		return 0, false
 	}
 	ti := s.thing(thing)
