@@ -4,8 +4,9 @@
 // In: batches of the bus, or of the store's `latest` at start, through Apply. Out: cells, points, Things and latest
 // values for tiles, the live page and the API. A latest value is the greatest under (phenomenonTime, resultTime,
 // arrivalTime, seq, idx), so applying a batch twice, or in any order, ends in the same state. The backfill lane
-// is never live. A row is refused, and counted, when it is older than what is held, or in the backfill lane;
-// a Datastream that the registry does not know yet is held off the map until it does.
+// is never live. A row is refused, and counted in situ_livestate_refused_total, when it is older than what is held,
+// or in the backfill lane; a Datastream that the registry does not know yet is held off the map until it does
+// (situ_livestate_unresolved_datastreams).
 //
 // On the map a Thing counts once for a property: of its Datastreams that hold a number of statistic Instant or
 // Average, a fresh one before a stale one, then Instant before Average, then the newest, then the smallest id.

@@ -5,7 +5,7 @@
 // TileJSON 3.0 (docs/api.md). Coordinates are Web Mercator (EPSG:3857), numbers in the property's canonical unit.
 //
 // A tile with too many cells is drawn of coarser ones, and says so; a set, zoom or tile that does not exist is
-// refused with a problem document; nothing here can fail otherwise. It never looks at what is not in the viewer's
+// refused with a problem document (situ_tile_requests_total by code); nothing here can fail otherwise. It never looks at what is not in the viewer's
 // scope, and keeps nothing but the outlines of cells.
 package tile
 
