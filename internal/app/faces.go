@@ -78,7 +78,9 @@ func (p *process) gateOptions() (sqlgate.Options, error) {
 // noSQL answers where a server stores, and nobody said where SQL of others may go.
 type noSQL struct{}
 
-func (noSQL) Query(context.Context, string, string, map[string]string, io.Writer) error { return noSQL{} }
+func (noSQL) Query(context.Context, string, string, map[string]string, io.Writer) error {
+	return noSQL{}
+}
 
 func (noSQL) Error() string {
 	return "SQL is off: give --sql-clickhouse, the HTTP address of the ClickHouse server with a user that may read and nothing else"

@@ -24,6 +24,7 @@ type Config struct {
 	DemoThings     int    `help:"Things of the simulated city." default:"2000" env:"SITU_DEMO_THINGS"`
 	History        string `help:"on, or off: no ClickHouse, the oldest readings are freed when the spool is full." default:"on" enum:"on,off" env:"SITU_HISTORY"`
 	ClickHouse     string `name:"clickhouse" help:"ClickHouse server instead of the embedded engine: clickhouse://, http:// or unix:///path." env:"SITU_CLICKHOUSE"`
+	SQLClickHouse  string `name:"sql-clickhouse" help:"HTTP address of that server for analysts' SQL, with a user that may read and nothing else: http://user:password@host:8123." env:"SITU_SQL_CLICKHOUSE"`
 	Database       string `help:"Database in ClickHouse." default:"situ" env:"SITU_DATABASE"`
 	Engine         string `help:"libchdb.so; default: looked for." env:"SITU_ENGINE"`
 	EngineMemory   uint64 `help:"Bytes the engine may use." default:"2147483648" env:"SITU_ENGINE_MEMORY"`
@@ -37,7 +38,7 @@ type Config struct {
 
 // check names settings that disagree. (Not Validate: kong would call that before the sources are known.)
 func (c *Config) check() error {
-	if err := c.TLS.Check(c.HTTP); err != nil {
+	if err := errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP)); err != nil {
 		return err
 	}
 	switch {

@@ -33,7 +33,7 @@ type Config struct {
 
 // check names settings that disagree. (Not Validate: kong would call that before the sources are known.)
 func (c *Config) check() error {
-	if err := c.TLS.Check(c.HTTP); err != nil {
+	if err := c.TLS.Check("http", c.HTTP); err != nil {
 		return err
 	}
 	if err := c.Kafka.Check(); err != nil {

@@ -58,13 +58,13 @@ type TLS struct {
 	Insecure bool   `help:"Allow HTTP, and keys sent over it, beyond loopback without TLS." env:"SITU_INSECURE"`
 }
 
-// Check names settings that disagree; http is where HTTP listens.
-func (t *TLS) Check(http string) error {
+// Check names settings that disagree; the flag named flag says that HTTP listens on addr ("" = it does not).
+func (t *TLS) Check(flag, addr string) error {
 	switch {
 	case (t.TLSCert == "") != (t.TLSKey == ""):
 		return fmt.Errorf("%w: --tls-cert and --tls-key belong together", ErrConfig)
-	case http != "" && !Loopback(http) && t.TLSCert == "" && !t.Insecure:
-		return fmt.Errorf("%w: --http %s is reachable from other machines: give --tls-cert and --tls-key, or say --insecure", ErrConfig, http)
+	case addr != "" && !Loopback(addr) && t.TLSCert == "" && !t.Insecure:
+		return fmt.Errorf("%w: --%s %s is reachable from other machines: give --tls-cert and --tls-key, or say --insecure", ErrConfig, flag, addr)
 	}
 	return nil
 }

@@ -115,6 +115,10 @@ func (g *Group) committed(ctx context.Context, part int32, id bus.LogID) (p bus.
 		if err != nil {
 			return err
 		}
+		if errors.Is(r.Error, kafkago.GroupIdNotFound) { // some brokers' word for a group that never committed
+			p.Offset = -1
+			return nil
+		}
 		if r.Error != nil {
 			return r.Error
 		}

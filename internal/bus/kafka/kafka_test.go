@@ -235,3 +235,11 @@ func TestTopicMadeAnew(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupThatNeverWas: a live reader may ask where the ingesters stand before there ever was one.
+func TestGroupThatNeverWas(t *testing.T) {
+	w := newWorld(t)
+	if p, err := w.bus.Group("nobody").Committed(t.Context(), 0); err != nil || p.Offset != -1 || p.Meta != "" {
+		t.Fatalf("stands at %+v, %v", p, err)
+	}
+}
