@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -115,9 +117,13 @@ func compareProducers(a, b sensor.Producer) int {
 	return 0
 }
 
-// send is one small INSERT.
+// send is one small INSERT. The types of its columns are asked for once: the driver would ask each time.
 func (s *Store) send(ctx context.Context, table, columns string, fill func(driver.Batch) error) error {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
+	types, err := s.typesOf(ctx, table, columns)
+	if err != nil {
+		return err
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}), clickhouse.WithColumnNamesAndTypes(types))
 	batch, err := s.conn.PrepareBatch(ctx, s.sql("INSERT INTO ~"+table+" ("+columns+")"))
 	if err != nil {
 		return wrap("prepare insert into "+table, err)
@@ -127,6 +133,36 @@ func (s *Store) send(ctx context.Context, table, columns string, fill func(drive
 		return wrap("fill insert into "+table, err)
 	}
 	return wrap("insert into "+table, batch.Send())
+}
+
+func (s *Store) typesOf(ctx context.Context, table, columns string) ([]clickhouse.ColumnNameAndType, error) {
+	key := table + "(" + columns
+	if types, ok := s.types.Load(key); ok {
+		return types.([]clickhouse.ColumnNameAndType), nil
+	}
+	byName := map[string]string{}
+	err := s.each(ctx, "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+		func(r driver.Rows) error {
+			var name, kind string
+			if err := r.Scan(&name, &kind); err != nil {
+				return err
+			}
+			byName[name] = kind
+			return nil
+		}, clickhouse.Named("database", s.db), clickhouse.Named("table", table))
+	if err != nil {
+		return nil, wrap("read columns of "+table, err)
+	}
+	var types []clickhouse.ColumnNameAndType
+	for name := range strings.SplitSeq(columns, ",") {
+		name = strings.TrimSpace(name)
+		if byName[name] == "" {
+			return nil, fmt.Errorf("table %s.%s has no column %s: %w; run the migrations", s.db, table, name, ErrRefused)
+		}
+		types = append(types, clickhouse.ColumnNameAndType{Name: name, Type: byName[name]})
+	}
+	s.types.Store(key, types)
+	return types, nil
 }
 
 // StoredBlock is what is known of a block that is in the tables.

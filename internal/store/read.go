@@ -16,8 +16,8 @@ import (
 // chunk is how many rows Latest hands over at once.
 const chunk = 8192
 
-// Latest gives the newest observation of every Datastream that has one at or after since (Unix ms; 0 = ever), in no
-// order, in chunks of a Batch that belongs to emit only until it returns. It is how livestate starts again: take the
+// Latest gives the newest observation of every Datastream that has one at or after since (Unix ms; 0 = ever), in
+// chunks of a Batch that belongs to emit only until it returns. It is how livestate starts again: take the
 // log's positions first, then Latest, then the log from those positions; whatever comes twice is the same observation.
 func (s *Store) Latest(ctx context.Context, since int64, emit func(*sensor.Batch) error) error {
 	var b sensor.Batch
@@ -30,12 +30,13 @@ func (s *Store) Latest(ctx context.Context, since int64, emit func(*sensor.Batch
 	var o sensor.Observation
 	into := []any{&datastream, &thing, &property, &o.PhenomenonTime, &lag, &arrival, &o.Result, &o.Text, &o.Lon, &o.Lat, &cell,
 		&quality, &o.Registry, &gateway, &epoch, &lane, &seq, &idx}
-	err := s.each(ctx, `SELECT d, r.1, r.2, toUnixTimestamp64Milli(r.3), r.4, toUnixTimestamp64Milli(r.5), r.6, r.7, r.8, r.9,
-			r.10, r.11, r.12, toString(r.13), r.14, r.15, r.16, r.17
-		FROM (SELECT datastream AS d, argMax((thing, property, phenomenon_time, result_lag, arrival_time, result, result_text,
-				lon, lat, cell, quality, registry, gateway, epoch, lane, seq, idx),
-				(phenomenon_time, result_lag, arrival_time, seq, idx)) AS r
-			FROM ~observations WHERE phenomenon_time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') GROUP BY datastream)`,
+	err := s.each(ctx, `SELECT datastream, thing, property, toUnixTimestamp64Milli(phenomenon_time), result_lag,
+			toUnixTimestamp64Milli(arrival_time), result, result_text, lon, lat, cell, quality, registry, toString(gateway),
+			epoch, lane, seq, idx
+		FROM ~observations WHERE (datastream, phenomenon_time) IN (SELECT datastream, max(phenomenon_time) FROM ~observations
+			WHERE phenomenon_time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') GROUP BY datastream)
+		ORDER BY datastream, result_lag DESC, arrival_time DESC, gateway DESC, epoch DESC, lane DESC, seq DESC, idx DESC
+		LIMIT 1 BY datastream`,
 		func(r driver.Rows) error {
 			if err := r.Scan(into...); err != nil {
 				return err

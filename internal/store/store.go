@@ -51,6 +51,8 @@ type Store struct {
 	opt  Options
 	log  *slog.Logger
 
+	types sync.Map // column types of INSERTs, by table and columns
+
 	inserting sync.Mutex // guards rows
 	rows      *columns
 }
