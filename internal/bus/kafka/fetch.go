@@ -21,6 +21,10 @@ import (
 const (
 	fetchBytes = 2 << 20
 	fetchWait  = 500 * time.Millisecond
+
+	// lastMoment before the caller's deadline no request is made any more: a connection whose answer is not waited for
+	// is lost, and a reader that lingers for each block would lose one a block.
+	lastMoment = 30 * time.Millisecond
 )
 
 // ErrMessage: a message on the topic that is not situ's, or of a schema this build does not know. The reader stops:
@@ -128,6 +132,10 @@ func (b *Bus) Fetch(ctx context.Context, part int32, from, to int64, maxRows int
 
 // fetchOnce does one request. It gives from if nothing had come when the broker's patience ended.
 func (b *Bus) fetchOnce(ctx context.Context, f *fetcher, part int32, from, to int64, maxRows int, batch *sensor.Batch) (int64, error) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < lastMoment {
+		<-ctx.Done()
+		return from, ctx.Err()
+	}
 	r, err := b.client.Fetch(ctx, &kafkago.FetchRequest{
 		Topic: b.cfg.Topic, Partition: int(part), Offset: from, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
 	})
