@@ -2,8 +2,10 @@ package registry
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -111,6 +113,48 @@ func TestSnapshotFileDamaged(t *testing.T) {
 	try("longer", append(bytes.Clone(whole), whole...))
 	if s, err := LoadSnapshot(path); err == nil {
 		t.Errorf("twice in one file: taken with %d Things", s.Things())
+	}
+}
+
+// Files that gzip finds whole, but whose lines are not what was written.
+func TestSnapshotFileTampered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	if err := WriteSnapshot(path, someLedger(t).Snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(plain, []byte("\n"))
+	for name, text := range map[string][]byte{
+		"a letter":       bytes.Replace(plain, []byte("渝中站"), []byte("渝北站"), 1),
+		"a line less":    bytes.Join(append(append([][]byte{}, lines[:5]...), lines[6:]...), nil),
+		"another format": bytes.Replace(plain, []byte(`"situ_registry":1`), []byte(`"situ_registry":2`), 1),
+		"a line more":    append(bytes.Clone(plain), "{}\n"...),
+		"no last line":   bytes.Join(lines[:len(lines)-2], nil),
+		"a long line":    append(bytes.Repeat([]byte(" "), maxLine+1), plain...),
+		"nothing":        nil,
+	} {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Close(), os.WriteFile(path, out.Bytes(), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadSnapshot(path); !errors.Is(err, ErrSnapshotFile) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

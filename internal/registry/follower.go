@@ -131,22 +131,20 @@ func (f *Follower) Run(ctx context.Context) error {
 // pause records how it went and gives the time until the next question: after a failure twice as long each time, with
 // a random part so that a thousand gateways do not return together.
 func (f *Follower) pause(err error) time.Duration {
-	status := f.Status()
 	switch {
-	case err != nil && status.Err == nil:
+	case err != nil && f.fails == 0:
 		f.opt.Logger.Warn("registry does not answer; going on with what is known", "component", "registry",
 			"version", f.Snapshot().version, "err", err)
-	case err == nil && status.Err != nil:
+	case err == nil && f.fails > 0:
 		f.opt.Logger.Info("registry answers again", "component", "registry", "version", f.Snapshot().version)
 	}
-	if status.Err = err; err == nil {
-		status.Synced = f.opt.Clock()
-	}
-	f.status.Store(&status)
 	if err == nil {
 		f.fails = 0
 		return f.opt.Poll
 	}
+	status := f.Status()
+	status.Err = err
+	f.status.Store(&status)
 	f.fails = min(f.fails+1, 16)
 	longest := min(f.opt.Poll<<f.fails, max(slowestPoll, f.opt.Poll))
 	return longest/2 + rand.N(longest/2+1)
@@ -170,10 +168,7 @@ func (f *Follower) catchUp(ctx context.Context) error {
 			f.base = emptySnapshot(page.Registry) // what was known does not fit the feed
 			return err
 		}
-		status := f.Status()
-		status.Head = page.Head
-		f.status.Store(&status)
-		if page.Next == since {
+		if page.Next >= page.Head || page.Next == since {
 			return nil
 		}
 	}
@@ -202,6 +197,11 @@ func (f *Follower) take(p *Page) error {
 	if p.Next != last {
 		return fmt.Errorf("registry feed: next is %d after change %d: %w", p.Next, last, ErrCorrupt)
 	}
+	status := f.Status()
+	if status.Head = p.Head; last >= p.Head {
+		status.Synced, status.Err = f.opt.Clock(), nil
+	}
+	f.status.Store(&status) // before the snapshot: who sees the one sees the other
 	if len(p.Changes) == 0 {
 		return nil
 	}

@@ -279,8 +279,14 @@ func TestFollowerWaitsLongerEachTime(t *testing.T) {
 			t.Errorf("question %d waits %v, want %v to %v", i, pause, longest/2, longest)
 		}
 	}
-	if got := w.pause(nil); got != time.Second || w.Status().Err != nil {
-		t.Errorf("after an answer: %v, %+v", got, w.Status())
+	if w.Status().Err == nil {
+		t.Error("the failure is not told")
+	}
+	if got := w.pause(nil); got != time.Second {
+		t.Errorf("after an answer: %v", got)
+	}
+	if got := w.pause(errors.New("broken again")); got > 2*time.Second {
+		t.Errorf("after an answer and a failure: %v", got)
 	}
 }
 

@@ -75,3 +75,20 @@ func TestIndexWalkStops(t *testing.T) {
 		t.Errorf("walked %d, want 1000", n)
 	}
 }
+
+// Keys that share one slot, with some taken out between them: probing must not stop at a hole.
+func TestIndexRemoveInOneSlot(t *testing.T) {
+	for gone := range uint64(5) {
+		var x index[int]
+		e := &edit{}
+		for k := range uint64(5) {
+			x.put(e, k*leafMin*8, new(int))
+		}
+		x.remove(e, gone*leafMin*8)
+		for k := range uint64(5) {
+			if found := x.get(k*leafMin*8) != nil; found != (k != gone) {
+				t.Errorf("without %d: key %d found %v", gone, k, found)
+			}
+		}
+	}
+}

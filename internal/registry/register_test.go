@@ -175,6 +175,29 @@ func TestRegisterMerges(t *testing.T) {
 	}
 }
 
+func TestRegisterMergesDatastreams(t *testing.T) {
+	r := openFull(t)
+	id := sensor.NewDatastreamID("a/b", "pm10", sensor.Instant, "PM10")
+	for i, step := range []struct {
+		text          string
+		unit          string
+		interval, max float64
+		status        Status
+	}{
+		{"id,property,source_key,unit,interval,max\na/b,pm10,PM10,mg/m3,60,900\n", "mg/m3", 60, 900, Created},
+		{"id,property,source_key\na/b,pm10,PM10\n", "mg/m3", 60, 900, Unchanged},
+		{"id,property,source_key,interval\na/b,pm10,PM10,30\n", "mg/m3", 30, 900, Updated},
+		{"id,property,source_key,max,unit,interval\na/b,pm10,PM10,800,-,\n", "", 30, 800, Updated},
+		{"id,property,source_key,max,unit,interval\na/b,pm10,PM10,,,-\n", "", 0, 800, Updated},
+	} {
+		v := registerAll(t, r, parseText(t, step.text))[0]
+		d, ok := r.Snapshot().Datastream(id)
+		if !ok || v.Status != step.status || d.Unit != step.unit || d.Interval.Seconds() != step.interval || d.Max == nil || *d.Max != step.max || d.Min != nil {
+			t.Errorf("step %d: %+v, %+v", i, v, d)
+		}
+	}
+}
+
 // An owner who registers what its readings had declared makes it its own.
 func TestRegisterAdoptsAuto(t *testing.T) {
 	r := openFull(t)

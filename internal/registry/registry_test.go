@@ -322,6 +322,16 @@ func TestDeclareLearnsAPosition(t *testing.T) {
 	if x, _ := r.Snapshot().Thing("city/a"); x.Location != at || !x.Auto || x.Version != 2 {
 		t.Errorf("%+v", x)
 	}
+	// An owner's Thing without a position is the owner's word too.
+	if _, err := r.PutThing(t.Context(), &sensor.Thing{ID: "city/b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Declare(t.Context(), []sensor.Declaration{{Thing: &sensor.Thing{ID: "city/b", Placed: true, Original: at}}}); err != nil {
+		t.Fatal(err)
+	}
+	if x, _ := r.Snapshot().Thing("city/b"); x.Placed || x.Auto {
+		t.Errorf("an owner's Thing was placed by a reading: %+v", x)
+	}
 }
 
 func TestBoundOnDatastreams(t *testing.T) {

@@ -31,7 +31,7 @@ func (s TopicScope) Allows(thing sensor.ThingID) bool {
 		return false
 	}
 	rest, ok := strings.CutPrefix(string(thing), string(s))
-	return s == "*" || ok && (rest == "" || rest[0] == '/' && !strings.Contains(string(s), "/"))
+	return s == "*" || ok && (rest == "" || rest[0] == '/') // a Thing's id has one slash
 }
 
 // AllowsTopic reports whether the scope covers a topic of the form situ/v1/{owner}/{thing}/... It does not allocate.
