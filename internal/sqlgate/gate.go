@@ -141,6 +141,11 @@ func (g *Gate) Query(ctx context.Context, p Principal, sql, format string, param
 	}
 	settings := g.settings()
 	for name, value := range q.settings {
+		if name == "max_threads" {
+			if n, err := strconv.Atoi(value); err == nil && n > g.limits.Threads {
+				continue
+			}
+		}
 		settings.Set(name, value)
 	}
 	for name, value := range engineFormat.settings {
@@ -200,10 +205,12 @@ func (g *Gate) settings() url.Values {
 		"max_memory_usage":     {strconv.FormatInt(l.Memory, 10)},
 		"max_rows_to_read":     {strconv.FormatInt(l.RowsToRead, 10)},
 		"max_result_rows":      {strconv.Itoa(l.ResultRows)},
+		"max_result_bytes":     {strconv.FormatInt(l.Memory/2, 10)},
 		"result_overflow_mode": {"throw"},
-		"max_threads":          {strconv.Itoa(l.Threads)},
-		"max_ast_depth":        {"500"},
-		"max_subquery_depth":   {"50"},
+		"max_temporary_data_on_disk_size_for_query": {strconv.FormatInt(2*l.Memory, 10)},
+		"max_threads":        {strconv.Itoa(l.Threads)},
+		"max_ast_depth":      {"500"},
+		"max_subquery_depth": {"50"},
 	}
 }
 

@@ -117,7 +117,8 @@ func TestWhatAnalystsAsk(t *testing.T) {
 		{"H3", "SELECT uniqExact(h3ToParent(geoToH3(lat, lon, 9), 7)) FROM history WHERE lon IS NOT NULL", "1"},
 		{"text with everything", "SELECT 'a;b -- c /* d', \"result\" FROM history WHERE result_text != ''", "a;b -- c /* d\tnan"},
 		{"heredoc", "SELECT $x$it's; fine$x$", `it\'s; fine`},
-		{"own settings", "SELECT count() FROM history SETTINGS max_threads = 1", "1001"},
+		{"own settings", "SELECT count() FROM history SETTINGS max_threads = 1, join_use_nulls = 1", "1001"},
+		{"more threads than allowed are not given", "SELECT count() FROM history SETTINGS max_threads = 1000000", "1001"},
 		{"aggregate endings", "SELECT sumIf(result, result > 98), avgOrNullIf(result, 0), argMaxIf(thing, result, result = result), countDistinct(owner) FROM history", "990\t\\N\towner1/站9\t3"},
 		{"names in any case", "SELECT COUNT(*), Max(result), SUBSTRING('abc' FROM 2 FOR 1), DATE_TRUNC('hour', toDateTime('2026-01-01 10:20:30', 'UTC')) FROM history WHERE result_text = ''", "1000\t99\tb\t2026-01-01 10:00:00"},
 		{"fill", "SELECT n FROM (SELECT 1 AS n UNION ALL SELECT 4) ORDER BY n WITH FILL", "1\n2\n3\n4"},
@@ -297,6 +298,7 @@ func TestLimits(t *testing.T) {
 		{small, "SELECT count() FROM numbers(30000000)", 422},
 		{small, "SELECT * FROM history", 422},
 		{small, "SELECT arrayJoin(range(1001))", 422},
+		{small, "SELECT repeat('a', 100000) FROM numbers(900)", 422},
 		{small, "SELECT groupArray(repeat('a', 1000000)) FROM numbers(1000)", 422},
 	} {
 		began := time.Now()
