@@ -264,7 +264,7 @@ func checkHistory(t *testing.T, l *life, senders []*sender) {
 		}
 	}
 	apptest.Until(t, time.Minute, func() string {
-		n := l.Store(t, "SELECT count() AS n FROM situ.history WHERE owner = 'kill'")[0].Int(t, "n")
+		n := l.SQL(t, "SELECT count() AS n FROM history WHERE owner = 'kill'")[0].Int(t, "n")
 		if n < int64(len(want)) {
 			return fmt.Sprintf("history has %d values, %d were acknowledged", n, len(want))
 		}
@@ -272,8 +272,8 @@ func checkHistory(t *testing.T, l *life, senders []*sender) {
 	})
 	got := map[pair]int{}
 	for _, s := range senders { // by sender: an answer has a bound
-		for _, r := range l.Store(t, fmt.Sprintf(`SELECT thing, property, toUnixTimestamp64Milli(phenomenon_time) AS t, result
-			FROM situ.history WHERE owner = 'kill' AND startsWith(thing, 'kill/s%d-')`, s.id)) {
+		for _, r := range l.SQL(t, fmt.Sprintf(`SELECT thing, property, toUnixTimestamp64Milli(phenomenon_time) AS t, result
+			FROM history WHERE owner = 'kill' AND startsWith(thing, 'kill/s%d-')`, s.id)) {
 			got[pair{r.String("thing"), r.String("property"), r.Int(t, "t"), r.Float(t, "result")}]++
 		}
 	}
