@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS {{.Database}}.ingest_blocks {{.Cluster}}
 )
 ENGINE = {{.Engine "ReplacingMergeTree" "written_at"}}
 ORDER BY (log, partition, block_from, block_to)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 16;
 
 -- (datastream, phenomenon_time) of which there may be more than one row. history looks only here for repeats.
 -- A pair too many costs time, never truth.
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS {{.Database}}.repeats {{.Cluster}}
 )
 ENGINE = {{.Engine "ReplacingMergeTree"}}
 ORDER BY (datastream, phenomenon_time)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 16;
 
 CREATE TABLE IF NOT EXISTS {{.Database}}.deadletter_versions {{.Cluster}}
 (
@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS {{.Database}}.deadletter_versions {{.Cluster}}
 ENGINE = {{.Engine "ReplacingMergeTree" "version"}}
 PARTITION BY toYYYYMM(arrival_time)
 ORDER BY (arrival_time, gateway, epoch, lane, seq, idx)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 16;
 
 CREATE TABLE IF NOT EXISTS {{.Database}}.gaps {{.Cluster}}
 (
@@ -74,7 +74,7 @@ CREATE TABLE IF NOT EXISTS {{.Database}}.gaps {{.Cluster}}
 )
 ENGINE = {{.Engine "ReplacingMergeTree"}}
 ORDER BY (gateway, epoch, lane, seq_from, seq_to)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 16;
 
 CREATE VIEW IF NOT EXISTS {{.Database}}.deadletters {{.Cluster}}
 (
