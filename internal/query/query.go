@@ -108,6 +108,7 @@ func New(cfg Config) *Server {
 	hc.DocsPath, hc.SchemasPath, hc.CreateHooks = "", "", nil // its docs page loads from a CDN; $schema links are noise
 	api := humago.New(mux, hc)
 	s.routes(api)
+	describe(api.OpenAPI())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", cfg.Metrics)

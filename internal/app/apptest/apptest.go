@@ -43,12 +43,21 @@ var client = &http.Client{
 // Do sends one request; key "" sends none.
 func (s Server) Do(t testing.TB, key, method, path, body string) Answer {
 	t.Helper()
+	if key == "" {
+		return s.Send(t, method, path, body, nil)
+	}
+	return s.Send(t, method, path, body, map[string]string{"Authorization": "Bearer " + key})
+}
+
+// Send sends one request with headers of its own.
+func (s Server) Send(t testing.TB, method, path, body string, headers map[string]string) Answer {
+	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
+	for k, v := range headers {
+		req.Header.Set(k, v)
 	}
 	return send(t, client, req)
 }
