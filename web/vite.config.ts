@@ -14,6 +14,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1200,
     sourcemap: false,
+    // The bundle carries the work of others: their licences go with it.
+    license: { fileName: 'licenses.md' },
     // MapLibre changes rarely: its own file stays in the browser's cache when the page is rebuilt.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'maplibre', test: /node_modules.(maplibre-gl|@mapbox|@maplibre)/ }] } } },
   },

@@ -43,6 +43,7 @@ var types = map[string]string{
 	".ico":   "image/x-icon",
 	".woff2": "font/woff2",
 	".txt":   "text/plain; charset=utf-8",
+	".md":    "text/markdown; charset=utf-8",
 }
 
 // asset is one file ready to be sent.

@@ -14,8 +14,8 @@ import { boundary, centre, iso, makeCity, properties, resolutionOf } from './cit
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, '..', 'dist');
 const mime = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
-const csp =
-  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// The policy that situ itself sends: what it forbids fails here too.
+const csp = [...readFileSync(join(here, '..', 'web.go'), 'utf8').match(/const Policy = ([^\n]+\n[^\n]+)/)[1].matchAll(/"([^"]*)"/g)].map((m) => m[1]).join('');
 
 /** The repository's own outlines; without them six plain boxes, so that the page's tests need nothing else. */
 function outlines() {

@@ -117,7 +117,7 @@ const zh = {
   'thing.chart.open': '查看 {name} 的曲线',
   'thing.fly': '在地图上显示',
   'thing.every': '每 {age}',
-  'thing.sourcekey': '源字段 {key}',
+  'thing.sourcekey': '源报文中的字段名',
 
   'class.government': '政府',
   'class.social': '社会',
@@ -270,7 +270,7 @@ const en: Record<Key, string> = {
   'legend.doubt': 'under half of the Things fresh',
   'legend.inview': 'In view',
   'legend.of': '{fresh} of {n} Things fresh',
-  'legend.newest': 'newest',
+  'legend.newest': 'Newest',
   'legend.resolution': 'cells, H3 res. {r}',
   'legend.nobreaks': 'no thresholds in the catalogue',
 
@@ -311,7 +311,7 @@ const en: Record<Key, string> = {
   'thing.chart.open': 'Chart of {name}',
   'thing.fly': 'Show on the map',
   'thing.every': 'every {age}',
-  'thing.sourcekey': 'source key {key}',
+  'thing.sourcekey': "the payload's own name",
 
   'class.government': 'government',
   'class.social': 'social',
