@@ -103,7 +103,8 @@ func (p *process) runEngine(ctx context.Context) error {
 
 func (p *process) connectStore(ctx context.Context) error {
 	opt := p.storeOptions()
-	for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
+	wait := 200 * time.Millisecond
+	for n := 1; ctx.Err() == nil; n++ {
 		if p.engine != nil {
 			if err := p.engine.WaitReady(ctx); err != nil {
 				return nil // it will never be ready; runEngine has said why
@@ -122,10 +123,13 @@ func (p *process) connectStore(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			p.ready.Set("history", err.Error())
-			p.logger.Warn("open the store; trying again", "component", "store", "err", err, "in", wait.String())
+			if n&(n-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+				p.logger.Warn("open the store; trying again", "component", "store", "attempt", n, "err", err)
+			}
 		}
 		select {
 		case <-time.After(wait):
+			wait = min(2*wait, 5*time.Second)
 		case <-ctx.Done():
 		}
 	}

@@ -242,7 +242,9 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 		case errors.Is(err, bus.ErrTooLarge) && from < to && p.batch.Messages > 1:
 			return err
 		}
-		p.log.Warn("the bus has not taken a range: sending it again", "from", from, "to", to, "attempt", attempt, "err", err)
+		if attempt&(attempt-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+			p.log.Warn("the bus has not taken a range: sending it again", "from", from, "to", to, "attempt", attempt, "err", err)
+		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

@@ -98,7 +98,9 @@ func parseCredential(line string) (user string, c credential, err error) {
 	if user == "" || err != nil || len(sum) != len(c.hash) {
 		return "", c, errCredentials
 	}
-	copy(c.hash[:], sum)
+	if copy(c.hash[:], sum); c.hash == sha256.Sum256(nil) {
+		return "", c, errors.New("the password is empty") // what a forgotten variable in a script makes
+	}
 	c.scope, err = registry.ParseTopicScope(scope)
 	return user, c, err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,33 +29,32 @@ func TestMain(m *testing.M) { os.Exit(enginetest.Run(m)) }
 // running is one process, run in this one.
 type running struct {
 	out  apptest.Lines
-	stop func()
-	done chan error
+	stop func() // ends it, and wants it to end without an error
+	done chan struct{}
+	err  error // of its end, once done is closed
 }
 
-// start runs a process until stop is called, which waits for its end and wants it to be without an error.
+// start runs a process until it is stopped, at the latest with the test.
 func start(t *testing.T, name string, run func(context.Context, *slog.Logger, *apptest.Lines) error) *running {
 	t.Helper()
-	r := &running{done: make(chan error, 1)}
+	r := &running{done: make(chan struct{})}
 	logger := slog.New(slog.NewTextHandler(logTo{t, name}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { r.done <- run(ctx, logger, &r.out) }()
-	stopped := false
-	r.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	go func() {
+		defer close(r.done)
+		r.err = run(ctx, logger, &r.out)
+	}()
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
-		case err := <-r.done:
-			if err != nil {
-				t.Errorf("%s ended with %v", name, err)
+		case <-r.done:
+			if r.err != nil {
+				t.Errorf("%s ended with %v", name, r.err)
 			}
 		case <-time.After(time.Minute):
-			t.Fatalf("%s does not stop", name)
+			t.Errorf("%s does not stop", name)
 		}
-	}
+	})
 	t.Cleanup(r.stop)
 	return r
 }
@@ -64,8 +64,8 @@ func (r *running) said(t *testing.T, prefix string) (rest string) {
 	t.Helper()
 	apptest.Until(t, time.Minute, func() string {
 		select {
-		case err := <-r.done:
-			t.Fatalf("it ended with %v", err)
+		case <-r.done:
+			t.Fatalf("it ended with %v", r.err)
 		default:
 		}
 		var ok bool
@@ -88,6 +88,11 @@ func (l logTo) Write(b []byte) (int, error) {
 		l.t.Logf("%s: %s", l.name, b)
 	}
 	return len(b), nil
+}
+
+// listenOn makes a listener of one address, whatever is asked for.
+func listenOn(addr string) func(network, _ string) (net.Listener, error) {
+	return func(network, _ string) (net.Listener, error) { return net.Listen(network, addr) }
 }
 
 // free gives an address that nothing listens on now.

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/situ-city/situ/internal/app/host"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/situ-city/situ/internal/batch"
 	"github.com/situ-city/situ/internal/spool"
 )
@@ -21,15 +22,26 @@ type pump struct {
 	*batch.Pump
 }
 
-// newPumps makes a stage for each lane.
-func (p *process) newPumps() (stages []host.Stage) {
+func (p *process) newPumps() (pumps []*pump) {
 	m := newMetrics(p)
 	for lane, s := range p.spools {
 		u := &pump{p: p, spool: s}
 		u.Pump = batch.New(batch.Config{Spool: s, Bus: p.kafka, Logger: p.logger, OnPublish: m.lane(lane, u.waiting)})
-		stages = append(stages, host.Stage{Name: "batch of lane " + lane.String(), Run: u.run})
+		pumps = append(pumps, u)
 	}
-	return stages
+	return pumps
+}
+
+// runPumps hands both lanes over as soon as the topic is there.
+func (p *process) runPumps(ctx context.Context, pumps []*pump) error {
+	if err := p.cfg.Kafka.Ensure(ctx, p.kafka); err != nil {
+		return fmt.Errorf("make topic %s: %w", p.cfg.Topic, err)
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	for _, u := range pumps {
+		eg.Go(func() error { return u.run(ctx) })
+	}
+	return eg.Wait()
 }
 
 // waiting is how many messages are in the spool and not known to be on the bus.
@@ -40,9 +52,6 @@ func (u *pump) waiting() float64 {
 
 // run hands over until ctx ends, and a moment longer for what is in the spool by then.
 func (u *pump) run(ctx context.Context) error {
-	if err := u.p.cfg.Kafka.Ensure(ctx, u.p.kafka); err != nil {
-		return fmt.Errorf("make topic %s: %w", u.p.cfg.Topic, err)
-	}
 	pumping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	done := make(chan error, 1)

@@ -61,11 +61,10 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 		return err
 	}
 	pumps := p.newPumps()
-	receive := []host.Stage{{Name: "gateway", Run: p.runGateway}}
 	return host.RunFloors(ctx, logger, [][]host.Stage{
 		{{Name: "registry", Run: p.follower.Run}, {Name: "credentials", Run: p.credentials.watch}, {Name: "http", Run: p.runOps}},
-		pumps,
-		receive,
+		{{Name: "batch", Run: func(ctx context.Context) error { return p.runPumps(ctx, pumps) }}},
+		{{Name: "gateway", Run: p.runGateway}},
 	}, p.announce)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -234,6 +235,47 @@ func TestTopicMadeAnew(t *testing.T) {
 			t.Fatalf("fetch gives %v", err)
 		}
 	}
+}
+
+// TestStartsBeforeKafka: no broker can be reached yet; what is asked is answered when one can.
+func TestStartsBeforeKafka(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	said := make(waited, 1)
+	b, err := Open(Config{Brokers: []string{addr}, Topic: "late", Logger: slog.New(slog.NewTextHandler(said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	made := make(chan error, 1)
+	go func() { made <- b.EnsureTopic(t.Context(), 3, 1) }()
+	select {
+	case <-said: // it has been refused once
+	case err := <-made:
+		t.Fatalf("made without Kafka: %v", err)
+	}
+	cluster(t, kfake.NumBrokers(1), kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, addr) }))
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := b.Partitions(t.Context()); err != nil || len(parts) != 3 {
+		t.Fatalf("partitions %v, %v", parts, err)
+	}
+}
+
+// waited holds a token when something was logged.
+type waited chan struct{}
+
+func (w waited) Write(p []byte) (int, error) {
+	select {
+	case w <- struct{}{}:
+	default:
+	}
+	return len(p), nil
 }
 
 // TestGroupThatNeverWas: a live reader may ask where the ingesters stand before there ever was one.

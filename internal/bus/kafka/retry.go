@@ -21,7 +21,7 @@ func passing(err error) bool {
 		return false
 	}
 	var k kafkago.Error
-	return !errors.As(err, &k) || k.Temporary()
+	return !errors.As(err, &k) || k.Temporary() || k == kafkago.BrokerNotAvailable // kafka-go's word when none can be reached
 }
 
 // errFinal marks situ's own errors, which waiting does not mend.
@@ -34,7 +34,8 @@ func unknownTopic(err error) bool {
 
 // retry calls do until it succeeds, ctx ends, or the error is none that passes. Each attempt has the configured time.
 func (b *Bus) retry(ctx context.Context, what string, do func(context.Context) error) error {
-	for wait := firstWait; ; wait = min(2*wait, longWait) {
+	wait := firstWait
+	for n := 1; ; n++ {
 		attempt, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
 		err := do(attempt)
 		cancel()
@@ -47,10 +48,13 @@ func (b *Bus) retry(ctx context.Context, what string, do func(context.Context) e
 		if !passing(err) {
 			return err
 		}
-		b.log.Warn("waiting for Kafka", "doing", what, "err", err)
+		if n&(n-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+			b.log.Warn("waiting for Kafka", "doing", what, "attempt", n, "err", err)
+		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
+		wait = min(2*wait, longWait)
 	}
 }
 
