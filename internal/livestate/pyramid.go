@@ -52,7 +52,7 @@ type emptied struct {
 // asked for at that resolution.
 var bucketZoom = [levels]uint8{6, 8, 10, 12, 14}
 
-const groundZoom = 13
+const groundZoom = 14
 
 func nodeKey(c geo.Cell, t sensor.Stratum) uint64 { return uint64(c) | uint64(t)<<56 } // bits H3 keeps zero
 
