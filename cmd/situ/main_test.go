@@ -118,8 +118,8 @@ func start(t testing.TB, data string, args ...string) *life {
 			t.Fatalf("situ run ended with %d:\n%s%s", l.exit, l.out.String(), l.log.String())
 		default:
 		}
-		page, ok := l.out.After("map ")
-		mqtt, ok2 := l.out.After("MQTT ")
+		page, ok := l.out.After("map   ")
+		mqtt, ok2 := l.out.After("MQTT   ")
 		if !ok || !ok2 {
 			return "situ run has not said where it listens"
 		}

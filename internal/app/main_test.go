@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,10 @@ func beStore(args []string) int {
 	f.StringVar(&cfg.Library, "library", "", "")
 	f.Uint64Var(&cfg.MemoryLimit, "memory-limit", 0, "")
 	_ = f.Parse(args) // it exits
+	if cache, err := os.UserCacheDir(); err == nil { // the library is checked once for all tests
+		cfg.StateDir = filepath.Join(cache, "situ")
+		_ = os.MkdirAll(cfg.StateDir, 0o700) // without it the check fails, and says so
+	}
 	cfg.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	return engine.ExitCode(engine.Serve(ctx, cfg))
 }
@@ -91,8 +96,8 @@ func run(t *testing.T, data string, change func(*Config)) *rig {
 			t.Fatalf("situ ended with: %v", err)
 		default:
 		}
-		page, ok := r.out.After("map ")
-		mqtt, ok2 := r.out.After("MQTT ")
+		page, ok := r.out.After("map   ")
+		mqtt, ok2 := r.out.After("MQTT   ")
 		if !ok || !ok2 {
 			return "situ has not said where it listens"
 		}

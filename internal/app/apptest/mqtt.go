@@ -14,7 +14,7 @@ const AckTimeout = 20 * time.Second
 // Dial connects one MQTT client that does not reconnect by itself.
 func Dial(addr, id, user, password string) (paho.Client, error) {
 	o := paho.NewClientOptions().AddBroker("tcp://" + addr).SetClientID(id).SetUsername(user).SetPassword(password).
-		SetAutoReconnect(false).SetConnectTimeout(AckTimeout)
+		SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(AckTimeout) // 4 is 3.1.1; paho would try 3.1 as well
 	c := paho.NewClient(o)
 	tok := c.Connect()
 	if !tok.WaitTimeout(AckTimeout) {
