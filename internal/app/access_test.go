@@ -1,7 +1,9 @@
 package app
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/situ-city/situ/internal/app/apptest"
 )
@@ -235,6 +238,49 @@ func TestOpenAPITellsTheWholeInterface(t *testing.T) {
 		}
 		if !slices.Contains(list, strings.ReplaceAll(route, "{h3}", "{cell}")) {
 			t.Errorf("%s is in docs/api.md and not in /openapi.json", route)
+		}
+	}
+}
+
+// ClickHouse's port asks for the key like everything else, in each form that ClickHouse's clients send it, and SQL
+// behind it passes the gate.
+func TestClickHouseDoor(t *testing.T) {
+	r := run(t, apptest.Dir(t), func(c *Config) { open(c); c.ClickHouseHTTP = "127.0.0.1:0" })
+	line, ok := r.out.After("SQL   ")
+	if !ok {
+		t.Fatalf("the port is not announced: %s", r.out.String())
+	}
+	address, _, _ := strings.Cut(line, " ")
+	door := apptest.Server{URL: strings.TrimSuffix(address, "/")}
+	if a := door.Do(t, "", http.MethodGet, "/ping", ""); a.Status != http.StatusOK || a.Body != "Ok.\n" {
+		t.Errorf("ping: %d %q", a.Status, a.Body)
+	}
+	const query = "/?query=SELECT+property+FROM+history+FORMAT+JSONEachRow"
+	r.Publish(t, "situ/v1/me/shed/json", `{"pm2_5":21.5}`)
+	key := map[string]string{"X-ClickHouse-User": "admin", "X-ClickHouse-Key": apptest.Key}
+	apptest.Until(t, 20*time.Second, func() string {
+		if a := door.Send(t, http.MethodGet, query, "", key); a.Status != http.StatusOK || a.Body != "{\"property\":\"pm2_5\"}\n" {
+			return fmt.Sprint(a.Status, a.Body)
+		}
+		return ""
+	})
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+apptest.Key))
+	if a := door.Send(t, http.MethodPost, "/", "SELECT count() FROM history", map[string]string{"Authorization": basic}); a.Status != http.StatusOK || a.Body != "1\n" {
+		t.Errorf("with the key as password: %d %q", a.Status, a.Body)
+	}
+	for _, path := range []string{query, "/", "/play", "/dashboard", "/metrics", "/healthz", "/replicas_status", "/ping/../?query=SELECT+1"} {
+		for _, h := range []map[string]string{nil, {"X-ClickHouse-Key": "wrong"}} {
+			if a := door.Send(t, http.MethodGet, path, "", h); a.Status != http.StatusUnauthorized && a.Status/100 != 3 {
+				t.Errorf("GET %s without key: %d %.100s", path, a.Status, a.Body)
+			}
+		}
+	}
+	for _, sql := range []string{"DROP TABLE situ.observations", "SELECT * FROM file('/etc/passwd')", "SELECT 1; SELECT 2", "SELECT * FROM system.settings", "SELECT * FROM situ.observations"} {
+		if a := door.Send(t, http.MethodPost, "/", sql, key); a.Status == http.StatusOK {
+			t.Errorf("%s passes: %.100s", sql, a.Body)
+		}
+		if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/sql", sql); a.Status/100 != 4 {
+			t.Errorf("%s passes /v1/sql: %d %.100s", sql, a.Status, a.Body)
 		}
 	}
 }

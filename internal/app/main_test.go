@@ -47,7 +47,7 @@ func beStore(args []string) int {
 	f.StringVar(&cfg.Socket, "socket", "", "")
 	f.StringVar(&cfg.Library, "library", "", "")
 	f.Uint64Var(&cfg.MemoryLimit, "memory-limit", 0, "")
-	_ = f.Parse(args) // it exits
+	_ = f.Parse(args)                                // it exits
 	if cache, err := os.UserCacheDir(); err == nil { // the library is checked once for all tests
 		cfg.StateDir = filepath.Join(cache, "situ")
 		_ = os.MkdirAll(cfg.StateDir, 0o700) // without it the check fails, and says so

@@ -69,6 +69,9 @@ func (p *process) announce() {
 		scheme = "https"
 	}
 	fmt.Fprintf(p.out, "map    %s://%s/\n", scheme, p.web.Addr())
+	if p.clickweb != nil {
+		fmt.Fprintf(p.out, "SQL    %s://%s/   ClickHouse's HTTP interface; password: the administrator's key\n", scheme, p.clickweb.Addr())
+	}
 	if p.gateway == nil {
 		return
 	}

@@ -17,8 +17,8 @@ import (
 
 // clickhouseFormats maps ClickHouse's format names to the gate's.
 var clickhouseFormats = map[string]string{
-	"JSON": "json", "JSONEachRow": "jsonl", "NDJSON": "jsonl", "CSVWithNames": "csv", "CSV": "csv",
-	"TabSeparatedWithNames": "tsv", "TSVWithNames": "tsv", "TabSeparated": "tsv", "TSV": "tsv", "Parquet": "parquet", "ArrowStream": "arrow",
+	"JSON": "json", "JSONEachRow": "jsonl", "NDJSON": "jsonl", "CSVWithNames": "csv", "CSV": "csv-bare",
+	"TabSeparatedWithNames": "tsv", "TSVWithNames": "tsv", "TabSeparated": "tsv-bare", "TSV": "tsv-bare", "Parquet": "parquet", "ArrowStream": "arrow",
 }
 
 var trailingFormat = regexp.MustCompile(`(?is)\s+FORMAT\s+([A-Za-z]+)\s*;?\s*$`)

@@ -60,6 +60,8 @@ func sqlAnswers(text, bytes, object *huma.Schema) map[string]*huma.MediaType {
 	for name, mediaType := range mediaTypes {
 		schema := text
 		switch name {
+		case "csv-bare", "tsv-bare":
+			continue // ClickHouse's door only
 		case "json":
 			schema = object
 		case "parquet", "arrow":

@@ -27,6 +27,7 @@ var formats = map[string]string{
 
 var mediaTypes = map[string]string{
 	"json": "application/json", "jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8",
+	"csv-bare": "text/csv; charset=utf-8; header=absent", "tsv-bare": "text/tab-separated-values; charset=utf-8",
 	"tsv": "text/tab-separated-values; charset=utf-8", "parquet": "application/vnd.apache.parquet",
 	"arrow": "application/vnd.apache.arrow.stream",
 }
