@@ -21,6 +21,9 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Text }
 
+// noFix is said of the position that receivers without a fix report.
+const noFix = "0, 0 is a place in the Gulf of Guinea; leave both empty if the position is not known"
+
 // Bounds on texts, in bytes of UTF-8.
 const (
 	maxName      = 256
@@ -45,7 +48,11 @@ func CheckThing(t *sensor.Thing) error {
 	if len(t.Scenes) > maxScenes {
 		return &FieldError{"scenes", fmt.Sprintf("%d tags; at most %d", len(t.Scenes), maxScenes)}
 	}
-	if t.Original != (geo.LonLat{}) {
+	nowhere := geo.LonLat{}
+	if t.Placed && t.Original == nowhere && t.Location == nowhere {
+		return &FieldError{"lon", noFix}
+	}
+	if t.Original != nowhere {
 		if err := checkPosition(t.Original); err != nil {
 			return err
 		}

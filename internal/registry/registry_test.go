@@ -119,6 +119,7 @@ func TestRefusals(t *testing.T) {
 		"swapped": {with(func(x *sensor.Thing) { x.Original = geo.LonLat{Lon: 29.5, Lat: 106.5} }), "look swapped; write lon 106.5, lat 29.5"},
 		"outside": {with(func(x *sensor.Thing) { x.Original = geo.LonLat{Lon: 206.5, Lat: 29.5} }), "outside the world"},
 		"both":    {with(func(x *sensor.Thing) { x.Original = geo.LonLat{Lon: 206.5, Lat: 99.5} }), "lat: 99.5 is outside the world"},
+		"no fix":  {with(func(x *sensor.Thing) { x.Original, x.Placed = geo.LonLat{}, true }), "lon: 0, 0 is a place in the Gulf of Guinea"},
 		"long":    {with(func(x *sensor.Thing) { x.Name = strings.Repeat("长", 100) }), "name: 300 bytes long; at most 256"},
 		"control": {with(func(x *sensor.Thing) { x.Address = "a\nb" }), "address: holds a control character"},
 		"utf8":    {with(func(x *sensor.Thing) { x.Name = "\xff" }), "name: not UTF-8"},

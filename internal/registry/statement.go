@@ -134,7 +134,7 @@ func (st *statement) readPosition() error {
 		return err
 	}
 	if *p == (geo.LonLat{}) {
-		return &FieldError{ColLon.String(), "0, 0 is a place in the Gulf of Guinea; leave both empty if the position is not known"}
+		return &FieldError{ColLon.String(), noFix}
 	}
 	st.thing.Placed = true
 	return checkPosition(*p)
