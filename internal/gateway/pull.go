@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -27,6 +28,7 @@ type puller struct {
 	logger *slog.Logger
 	m      *metrics
 	acks   ackQueue[*delivery]
+	acked  atomic.Uint64 // messages acknowledged to the broker
 
 	mu      sync.Mutex           // guards what follows
 	waiting map[uint16]*delivery // by packet id: stored or being stored, not yet acknowledged
@@ -65,13 +67,13 @@ func newPuller(s *Source, gateway string, w *worker, logger *slog.Logger, m *met
 func (p *puller) run(ctx context.Context) error {
 	wait := time.Second
 	for ctx.Err() == nil {
-		started := time.Now()
+		before := p.acked.Load()
 		err := p.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(started) > time.Minute {
-			wait = time.Second
+		if p.acked.Load() > before {
+			wait = time.Second // it went well for a while: this is not a broker to be left alone for long
 		}
 		p.m.pullDrops.WithLabelValues(p.source.Name).Inc()
 		p.logger.Warn("source lost, trying again", "err", err, "in", wait.String())
@@ -249,6 +251,7 @@ func (p *puller) flush() {
 	p.mu.Unlock()
 	for _, msg := range ready {
 		msg.Ack()
+		p.acked.Add(1)
 	}
 }
 
