@@ -37,8 +37,14 @@ func (s server) do(ctx context.Context, method, path string, body io.Reader) (*h
 	}
 	defer res.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
-	var p struct{ Title, Detail string }
+	var p struct {
+		Detail string
+		Errors []struct{ Message, Location string }
+	}
 	if json.Unmarshal(b, &p) == nil && p.Detail != "" {
+		for _, e := range p.Errors {
+			p.Detail += "; " + e.Location + ": " + e.Message
+		}
 		return nil, fmt.Errorf("%s: %s", res.Status, p.Detail)
 	}
 	return nil, fmt.Errorf("%s: %s", res.Status, strings.TrimSpace(string(b)))
@@ -93,12 +99,13 @@ Examples:
   SITU_ADMIN_KEY=situ_admin_... situ register - < things.csv`
 }
 
+// verdict is the server's answer to one row.
 type verdict struct {
-	Row    int    `json:"row"`
-	Status any    `json:"status"`
-	Thing  string `json:"thing"`
-	Error  string `json:"error"`
-	Note   string `json:"note"`
+	Row    int
+	Status string
+	Thing  string
+	Error  string
+	Notes  []string
 }
 
 func (c registerCmd) Run(ctx context.Context) error {
@@ -111,26 +118,60 @@ func (c registerCmd) Run(ctx context.Context) error {
 		defer f.Close()
 		in = f
 	}
-	res, err := c.do(ctx, http.MethodPost, "/v1/register", in)
+	verdicts, err := c.register(ctx, in)
 	if err != nil {
 		return err
+	}
+	return report(verdicts)
+}
+
+// register sends a CSV register and gives one verdict a row.
+func (s server) register(ctx context.Context, csv io.Reader) ([]verdict, error) {
+	res, err := s.do(ctx, http.MethodPost, "/v1/register", csv)
+	if err != nil {
+		return nil, err
 	}
 	defer res.Body.Close()
 	var answer struct{ Rows []verdict }
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("answer of the server: %w", err)
+		return nil, fmt.Errorf("answer of the server: %w", err)
 	}
-	counts, bad := map[string]int{}, 0
-	for _, v := range answer.Rows {
-		counts[fmt.Sprint(v.Status)]++
+	return answer.Rows, nil
+}
+
+// registerAll is register where every row must be taken.
+func (s server) registerAll(ctx context.Context, csv io.Reader) error {
+	verdicts, err := s.register(ctx, csv)
+	for _, v := range verdicts {
 		if v.Error != "" {
-			bad++
-			fmt.Fprintf(os.Stderr, "row %d %s: %s\n", v.Row, v.Thing, v.Error)
+			return fmt.Errorf("%s: %s", v.Thing, v.Error)
 		}
 	}
-	fmt.Printf("%d rows: %v\n", len(answer.Rows), counts)
-	if bad > 0 {
-		return fmt.Errorf("%d of %d rows were refused; the others are registered", bad, len(answer.Rows))
+	return err
+}
+
+// report prints what the rows became; an error says that some were refused.
+func report(verdicts []verdict) error {
+	counts := map[string]int{}
+	for _, v := range verdicts {
+		counts[v.Status]++
+		where := strings.TrimSpace(fmt.Sprintf("row %d %s", v.Row, v.Thing))
+		if v.Error != "" {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", where, v.Error) // it begins with the column
+		}
+		for _, n := range v.Notes {
+			fmt.Fprintf(os.Stderr, "%s: note: %s\n", where, n)
+		}
+	}
+	var words []string
+	for _, status := range []string{"created", "updated", "unchanged", "failed"} {
+		if n := counts[status]; n > 0 {
+			words = append(words, fmt.Sprint(n, " ", status))
+		}
+	}
+	fmt.Printf("%d rows: %s\n", len(verdicts), strings.Join(words, ", "))
+	if bad := counts["failed"]; bad > 0 {
+		return fmt.Errorf("%d of %d rows were refused; the others are registered", bad, len(verdicts))
 	}
 	return nil
 }
@@ -184,7 +225,7 @@ func (c deadlettersListCmd) Run(ctx context.Context) error {
 		if where == "" {
 			where = d.Thing
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", d.Arrival.Format(time.DateTime), d.Reason, where, d.Detail)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", d.Arrival.UTC().Format(time.RFC3339), d.Reason, where, d.Detail)
 	}
 	return nil
 }

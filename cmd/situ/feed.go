@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"sort"
 	"strconv"
@@ -78,11 +77,9 @@ func (c simCmd) Run(ctx context.Context) error {
 		if err := town.CSV(&b); err != nil {
 			return err
 		}
-		res, err := c.do(ctx, http.MethodPost, "/v1/register", &b)
-		if err != nil {
+		if err := c.registerAll(ctx, &b); err != nil {
 			return fmt.Errorf("register the city: %w", err)
 		}
-		_ = res.Body.Close()
 	}
 	logger.Info("city", "things", c.Things, "seed", c.Seed, "faults", fmt.Sprint(town.Faults()))
 	pub, err := c.dial(ctx, fmt.Sprintf("situ-sim-%d", c.Seed), logger)
@@ -216,11 +213,10 @@ func (c replayCmd) register(ctx context.Context) error {
 			strconv.FormatFloat(c.Interval.Seconds(), 'f', -1, 64), strings.Join(props, ";")})
 	}
 	out.Flush()
-	res, err := c.do(ctx, http.MethodPost, "/v1/register", &b)
-	if err != nil {
+	if err := c.registerAll(ctx, &b); err != nil {
 		return fmt.Errorf("register the Things: %w", err)
 	}
-	return res.Body.Close()
+	return nil
 }
 
 // parseZone reads an IANA name or an offset.

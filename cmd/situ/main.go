@@ -42,6 +42,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	res, err := app.Resolver(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "situ:", err)
@@ -49,19 +50,22 @@ func run(args []string) int {
 	}
 	var c cli
 	exited := -1
-	parser := kong.Must(&c, kong.Name("situ"), kong.UsageOnError(), kong.Resolvers(res),
-		kong.Description("The situation of a city, live: MQTT in, ClickHouse history, H3 map."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)))
-	k, err := parser.Parse(args)
+	k, err := newParser(&c, kong.Resolvers(res), kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil))).Parse(args)
 	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "situ:", err)
+		fmt.Fprintf(os.Stderr, "situ: %v; see 'situ --help'\n", err)
 		return exitUsage
 	}
 	return code(k.Run())
+}
+
+func newParser(c *cli, more ...kong.Option) *kong.Kong {
+	return kong.Must(c, append([]kong.Option{kong.Name("situ"),
+		kong.Description("The situation of a city, live: MQTT in, ClickHouse history, H3 map."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true})}, more...)...)
 }
 
 // code turns an error into an exit code, saying it once.
