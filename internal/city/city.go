@@ -149,13 +149,16 @@ func (c *City) invent(i int, places *places) {
 	}
 }
 
-// breakSome gives one Thing in a hundred a fault, at least one of each kind if the city is large enough.
+// breakSome gives one Thing in a hundred a fault, the five kinds in turn. Only frames have a checksum to break.
 func (c *City) breakSome() {
 	for n, step := 0, 97; n*step < len(c.things); n++ {
-		t := &c.things[n*step]
-		t.Fault = Fault(1 + n%5)
-		if t.Fault == BadCRC && t.Protocol != "hj212" {
-			t.Fault = Stuck
+		fault := Fault(1 + n%5)
+		for i := n * step; i < len(c.things); i++ {
+			t := &c.things[i]
+			if t.Fault == Healthy && (fault != BadCRC || t.Protocol == "hj212") {
+				t.Fault = fault
+				break
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package city
 
 import (
 	"bytes"
+	"maps"
 	"testing"
 	"time"
 
@@ -115,8 +116,9 @@ func TestThePlacesAreWhereTheirDivisionIs(t *testing.T) {
 	if len(classes) != 3 || without == 0 || without > 50 {
 		t.Errorf("classes %v, %d without place", classes, without)
 	}
-	if f := c.Faults(); len(f) != 5 && len(f) != 4 || f["stuck"] == 0 || f["mad_clock"] == 0 || f["silent"] == 0 {
-		t.Errorf("faults %v", f)
+	want := map[string]int{"stuck": 3, "drifting": 2, "silent": 2, "mad_clock": 2, "bad_crc": 2}
+	if f := c.Faults(); !maps.Equal(f, want) {
+		t.Errorf("faults %v, want %v", f, want)
 	}
 	if n := invent(t, Config{Seed: 3, Things: 100, NoFaults: true}).Faults(); len(n) != 0 {
 		t.Errorf("faults %v in a city that was to have none", n)
