@@ -52,7 +52,13 @@ func TestKilledAnytime(t *testing.T) {
 			killStore(t, l)
 		}
 		pause(random, 1500)
-		l.kill()
+		if round%5 == 2 { // told to stop, with all senders at full speed
+			if code := l.stop(t); code != 0 {
+				t.Errorf("exit code %d after SIGINT under load", code)
+			}
+		} else {
+			l.kill()
+		}
 		sending.Wait()
 	}
 	l := start(t, data, "--auto-register")

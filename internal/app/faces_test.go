@@ -47,6 +47,7 @@ func TestOnEveryFace(t *testing.T) {
 	r.Publish(t, "situ/v1/eco/air-1/json", fmt.Sprintf(`{"t":%d,"pm2_5":77.5}`, at.Add(-72*time.Hour).UnixMilli()))
 	apptest.Until(t, 20*time.Second, func() string { return onFaces(t, r, at) })
 	t.Logf("on every face %s after the first PUBLISH", time.Since(published).Round(time.Millisecond))
+	regrade(t, r)
 	follow(t, r)
 	conditional(t, r)
 	if err := r.stop(); err != nil {
@@ -206,6 +207,24 @@ func inHistory(t *testing.T, r *rig, _ geo.Cell, _, _ float64) string {
 		}
 	}
 	return ""
+}
+
+// regrade: what the registry says now is what history says of the past.
+func regrade(t *testing.T, r *rig) {
+	t.Helper()
+	const query = "SELECT owner_class, grade FROM history WHERE thing = 'eco/homeless'"
+	if got := r.SQL(t, query)[0]; got.String("owner_class") != "unknown" || got.String("grade") != "restricted" {
+		t.Errorf("a Thing that nobody registered is %v", got)
+	}
+	if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/register", "id,class,grade\neco/homeless,enterprise,open\n"); a.Status != http.StatusMultiStatus {
+		t.Fatalf("register: %d %s", a.Status, a.Body)
+	}
+	apptest.Until(t, 20*time.Second, func() string {
+		if got := r.SQL(t, query)[0]; got.String("owner_class") != "enterprise" || got.String("grade") != "open" {
+			return fmt.Sprintf("history says %v of a Thing that is registered otherwise", got)
+		}
+		return ""
+	})
 }
 
 // follow opens the stream of a viewport: it tells what changes there, and only that.

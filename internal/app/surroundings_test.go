@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"github.com/situ-city/situ/internal/app/apptest"
 )
 
@@ -226,5 +228,74 @@ func TestOperations(t *testing.T) {
 	}
 	if secrets := r.out.String() + r.log.String(); strings.Contains(secrets, apptest.Key) {
 		t.Error("the administrator's own key is printed or logged")
+	}
+}
+
+// History that is off for a while: what the spool had to give up meanwhile is a gap that SQL shows, all else is stored
+// once history is on again.
+func TestHistoryOffAndOnAgain(t *testing.T) {
+	data := apptest.Dir(t)
+	r := run(t, data, open)
+	r.Publish(t, "situ/v1/me/shed/json", `{"temperature":1}`)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, data, func(c *Config) { open(c); noHistory(c) })
+	c := r.Connect(t, "fill", "", "")
+	const letters = 2200 // of 16 KiB and what JSON adds: more than the 32 MiB of a lane
+	var last paho.Token
+	for range letters {
+		last = c.Publish("situ/v1/me/noise/json", 1, false, `{"t":`+strings.Repeat(" ", 16<<10))
+	}
+	if !last.WaitTimeout(time.Minute) || last.Error() != nil {
+		t.Fatal("not acknowledged: ", last.Error())
+	}
+	apptest.Ack(t, c, "situ/v1/me/shed/json", `{"temperature":2}`)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, data, open)
+	apptest.Until(t, time.Minute, func() string {
+		got := r.Store(t, `SELECT (SELECT count() FROM situ.deadletters) AS letters, (SELECT sum(seq_to - seq_from + 1) FROM situ.gaps FINAL) AS gone,
+			(SELECT arrayStringConcat(arraySort(groupArray(toString(result))), ' ') FROM situ.history) AS results`)[0]
+		if got.Int(t, "letters")+got.Int(t, "gone") != letters || got.Int(t, "gone") == 0 || got.String("results") != "1 2" {
+			return fmt.Sprintf("SQL has %v; %d letters were acknowledged", got, letters)
+		}
+		return ""
+	})
+}
+
+// The demonstration: a city of its own that speaks, is seen and stored, without a word of complaint, and ends when told.
+func TestDemo(t *testing.T) {
+	data := apptest.Dir(t)
+	demo := func(c *Config) { c.Demo, c.DemoThings = true, 200 }
+	r := run(t, data, demo)
+	apptest.Until(t, 30*time.Second, func() string {
+		var s struct {
+			Things, Observations int
+			Sets                 []string
+		}
+		if r.Get(t, "/v1/status", &s); s.Things != 200 || s.Observations < 2000 || len(s.Sets) < 10 {
+			return fmt.Sprintf("status: %+v", s)
+		}
+		return ""
+	})
+	for _, bad := range []string{"level=ERROR", "level=WARN"} {
+		for line := range strings.Lines(r.log.String()) {
+			if strings.Contains(line, bad) {
+				t.Errorf("the log says: %s", line)
+			}
+		}
+	}
+	asked := time.Now()
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(asked); took > 20*time.Second {
+		t.Errorf("it took %s to end", took)
+	}
+	r = run(t, data, demo) // the same city is registered already
+	if n := r.SQL(t, "SELECT uniqExact(thing) AS n FROM history")[0].Int(t, "n"); n < 150 {
+		t.Errorf("history has %d Things", n)
 	}
 }
