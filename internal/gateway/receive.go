@@ -35,7 +35,14 @@ type route struct {
 	count   prometheus.Counter
 }
 
-const maxRoutes = 10_000 // topics remembered a connection
+// Bounds on what a connection keeps between two messages. Topics that are refused are without number and may be 64 KiB
+// long, so they are read each time.
+const (
+	maxRoutes     = 10_000 // topics remembered
+	maxRouteTopic = 256    // bytes of one
+	keepValues    = 256    // readings and observations there is room kept for; a larger message gives its room back
+	keepBody      = 16 << 10
+)
 
 func (g *Gateway) newWorker(s *Source) *worker {
 	return &worker{g: g, source: s, decoders: map[string]decode.Decoder{}, routes: map[string]route{}, normalizer: g.newNormalizer()}
@@ -48,7 +55,7 @@ func (w *worker) build(topic string, payload []byte, client string) (parts int) 
 	if !ok {
 		r = w.route(topic)
 		r.count = w.g.metrics.messages.WithLabelValues(r.source.Name)
-		if len(w.routes) < maxRoutes {
+		if r.refused == nil && len(topic) <= maxRouteTopic && len(w.routes) < maxRoutes {
 			w.routes[topic] = r
 		}
 	}
@@ -91,6 +98,25 @@ func (w *worker) begin() {
 	w.back.Arrival = w.live.Arrival
 }
 
+// shrink gives back what an uncommonly large message needed: 10,000 loggers that each sent their week once would
+// hold more than the machine has.
+func (w *worker) shrink() {
+	if cap(w.readings) > keepValues {
+		w.readings = nil
+	}
+	if cap(w.body) > keepBody {
+		w.body = nil
+	}
+	for _, m := range [...]*sensor.Message{&w.live, &w.back} {
+		if cap(m.Observations) > keepValues {
+			m.Observations = nil
+		}
+		if len(m.DeadLetters) > 0 {
+			m.DeadLetters = nil // they hold payloads
+		}
+	}
+}
+
 // refuse makes the message a dead letter.
 func (w *worker) refuse(d sensor.DeadLetter, payload []byte) int {
 	w.begin()
@@ -123,8 +149,14 @@ func (w *worker) finish() (parts int) {
 	return parts
 }
 
-// append hands the built messages to their spools.
+// append hands the built messages to their spools. They are gone then.
 func (w *worker) append(parts int, ack spool.Ack) error {
+	err := w.hand(parts, ack)
+	w.shrink()
+	return err
+}
+
+func (w *worker) hand(parts int, ack spool.Ack) error {
 	if len(w.back.Observations) > 0 {
 		w.body = sensor.AppendMessage(w.body[:0], &w.back)
 		if err := w.g.spools[sensor.Backfill].Append(w.body, ack); err != nil {
