@@ -68,9 +68,18 @@ func (l *Load) connection(ctx context.Context, n int) error {
 	}
 	window := make(chan struct{}, l.InFlight)
 	read := make(chan error, 1)
-	go func() { read <- l.readAcks(c, share, window) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		err := l.readAcks(c, share, window)
+		if err != nil {
+			cancel() // else the writer waits for ever for room in its window
+		}
+		read <- err
+	}()
 	if err := l.write(ctx, c, n, share, window); err != nil {
-		return err
+		_ = c.Close()
+		return errors.Join(err, <-read)
 	}
 	return <-read
 }
