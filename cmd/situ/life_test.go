@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,4 +137,32 @@ func fillSpool(t *testing.T, l *life) (acked int) {
 	close(tokens)
 	collecting.Wait()
 	return acked
+}
+
+// An engine that is there and not the one expected is as good as none: the live map used to wait for it for ever,
+// without a word on the page, while readings were acknowledged.
+func TestLiveStateDoesNotWaitForAnEngineThatRefuses(t *testing.T) {
+	library := filepath.Join(t.TempDir(), "libchdb.so")
+	if err := os.WriteFile(library, []byte("of another age"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SITU_ENGINE", library)
+	l := start(t, apptest.Dir(t), "--auto-register")
+	l.Publish(t, "situ/v1/wait/shed/json", `{"temperature":21.5,"lon":106.5,"lat":29.5}`)
+	apptest.Until(t, apptest.AckTimeout, func() string {
+		if a := l.Do(t, apptest.Key, http.MethodGet, "/v1/things/wait/shed", ""); !strings.Contains(a.Body, "21.5") {
+			return "the live state does not show it: " + a.Body
+		}
+		return ""
+	})
+	apptest.Until(t, apptest.AckTimeout, func() string {
+		var status struct{ History, Banner string }
+		if l.Get(t, "/v1/status", &status); status.History != "unavailable" || !strings.Contains(status.Banner, "refuses to run") {
+			return fmt.Sprintf("status: %+v", status)
+		}
+		if why := l.NotReady(t); !strings.Contains(why["history"], "SHA-256") {
+			return fmt.Sprintf("readyz: %v", why)
+		}
+		return ""
+	})
 }

@@ -64,7 +64,7 @@ type process struct {
 	onCommit host.CommitHook
 	ready    host.Readiness
 	status   statusCache
-	banner   string
+	banner   atomic.Pointer[string] // nil: nothing to say
 	host.Closers
 }
 
@@ -192,11 +192,14 @@ func (p *process) openSpools(context.Context) (err error) {
 	return err
 }
 
+// say puts a line over the map.
+func (p *process) say(banner string) { p.banner.Store(&banner) }
+
 // openEngine finds the ClickHouse engine. Its absence is not the end: readings wait in the spool.
 func (p *process) openEngine(context.Context) error {
 	switch {
 	case p.cfg.History == "off":
-		p.banner = "history is off: the oldest readings are freed when the spool is full; nothing is kept for ever"
+		p.say("history is off: the oldest readings are freed when the spool is full; nothing is kept for ever")
 		return nil
 	case p.cfg.ClickHouse != "":
 		p.ready.Set("history", "connecting to the ClickHouse server")
@@ -204,7 +207,7 @@ func (p *process) openEngine(context.Context) error {
 	}
 	lib, err := engine.Find(p.cfg.Engine)
 	if err != nil {
-		p.banner = "no history: the ClickHouse engine is missing; readings wait in the spool until it is there"
+		p.say("no history: the ClickHouse engine is missing; readings wait in the spool until it is there")
 		p.ready.Set("history", err.Error())
 		fmt.Fprintf(p.out, "no history: %v\n", err)
 		return nil

@@ -94,6 +94,7 @@ func (p *process) runEngine(ctx context.Context) error {
 			if err != nil && ctx.Err() == nil { // it refuses to run: readings wait in the spool
 				p.logger.Error("no history", "component", "engine", "err", err)
 				p.ready.Set("history", err.Error())
+				p.say("no history: the ClickHouse engine refuses to run; readings wait in the spool; see /readyz")
 				<-ctx.Done()
 				return nil
 			}

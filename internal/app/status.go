@@ -62,11 +62,14 @@ func (p *process) statusNow() query.Status {
 	snap, live := p.registry.Snapshot(), p.live.Stats()
 	p.status.mu.Lock()
 	s := query.Status{
-		Version: version.Number, Started: p.started.UTC(), Now: time.Now().UTC(), Demo: p.cfg.Demo, History: "on", Banner: p.banner,
+		Version: version.Number, Started: p.started.UTC(), Now: time.Now().UTC(), Demo: p.cfg.Demo, History: "on",
 		Things: snap.Things(), Datastreams: snap.Datastreams(), Observations: p.status.observations, DeadLetters: p.status.letters,
 		Rates: query.Rates{MessagesPerS: p.status.messagesPerS, ObservationsPerS: live.Rate},
 	}
 	p.status.mu.Unlock()
+	if b := p.banner.Load(); b != nil {
+		s.Banner = *b
+	}
 	switch {
 	case p.cfg.History == "off":
 		s.History, s.Observations = "off", live.Observations

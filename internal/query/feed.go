@@ -16,8 +16,8 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-// Feed keeps the live state equal to the log: it loads the newest values from the store, then follows the bus from
-// where the store stood; what comes twice is the same observation. It tells the registry what readings declared, and
+// Feed keeps the live state equal to the log: it loads the newest values from the store, and follows the bus from
+// where the store stood; what comes twice, or in another order, ends in the same state. It tells the registry what readings declared, and
 // copies the registry into the store, so that history joins with it.
 type Feed struct {
 	Log      bus.Log
@@ -50,15 +50,19 @@ func (f *Feed) Run(ctx context.Context, history bool) error {
 			return fmt.Errorf("live feed of partition %d: %w", part, err)
 		}
 	}
-	if history {
-		if err := f.load(ctx); err != nil {
-			return err
-		}
-	}
-	if f.Loaded != nil {
-		f.Loaded()
-	}
 	eg, ctx := errgroup.WithContext(ctx)
+	// The order does not matter to the live state, and a store that never comes must not keep the situation away.
+	eg.Go(func() error {
+		if history {
+			if err := f.load(ctx); err != nil {
+				return err
+			}
+		}
+		if f.Loaded != nil {
+			f.Loaded()
+		}
+		return nil
+	})
 	for i, part := range parts {
 		eg.Go(func() error { return f.follow(ctx, part, starts[i], advances[i]) })
 	}
