@@ -101,6 +101,10 @@ func (p *puller) session(ctx context.Context) error {
 	if p.source.User != "" {
 		o.SetUsername(p.source.User).SetPassword(password)
 	}
+	select {
+	case <-p.failed: // what the spool refused of an earlier connection; the broker delivers it again to this one
+	default:
+	}
 	c := paho.NewClient(o)
 	if err := wait(ctx, c.Connect(), 15*time.Second); err != nil {
 		c.Disconnect(0)

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -75,4 +77,24 @@ func drain(t *testing.T, s *spool.Spool, at uint64, seen map[int64]bool) uint64 
 		t.Fatal(err)
 	}
 	return at
+}
+
+// A full spool refuses many messages of one connection. The second refusal used to end the next connection as well.
+func TestAnOldRefusalDoesNotEndTheNextConnection(t *testing.T) {
+	m := startMosquitto(t)
+	r := newRig(t, func(c *Config, _ *normalize.Options) { c.Listen = "" })
+	s := &Source{Name: "plant", Broker: "tcp://" + m.addr, Topics: []string{"factory/{thing}/up"}, Protocol: "json", Owner: "plant"}
+	p := newPuller(s, "gw", r.g.newWorker(s), slog.New(slog.DiscardHandler), r.g.metrics)
+	p.fail(spool.ErrFull)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.run(ctx) }()
+	defer func() { cancel(); <-done }()
+	eventually(t, "subscribed", func() bool { return testutil.ToFloat64(r.g.metrics.pullUp.WithLabelValues("plant")) == 1 })
+	tok := m.publisher(t).Publish("factory/press-1/up", 1, false, `{"temperature":1}`)
+	tok.WaitTimeout(30 * time.Second)
+	eventually(t, "arrived", func() bool { return len(r.messages(sensor.Live)) == 1 })
+	if n := testutil.ToFloat64(r.g.metrics.pullDrops.WithLabelValues("plant")); n != 0 {
+		t.Errorf("the connection was given up %v times", n)
+	}
 }
