@@ -4,7 +4,7 @@
 
 SHELL   := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test vet bench clean tools go-tools web engine
+.PHONY: build run test vet bench clean tools web engine
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X github.com/situ-city/situ/internal/version.commit=$(VERSION)
@@ -24,7 +24,7 @@ tools:
 engine/node_modules/.done: engine/package-lock.json
 	@case "$$(uname -s)-$$(uname -m)" in \
 	Linux-x86_64) echo "engine: npm ci (178 MB, once)"; cd engine && npm ci --no-audit --no-fund --loglevel=error ;; \
-	*) echo "engine: the embedded ClickHouse comes for linux-x64 only; see README, 'Other platforms'"; mkdir -p engine/node_modules ;; \
+	*) echo "engine: the embedded ClickHouse comes for linux-x64 only; run situ with --history off, or with --clickhouse on a server"; mkdir -p engine/node_modules ;; \
 	esac && touch $(CURDIR)/$@
 engine: tools engine/node_modules/.done
 

@@ -144,7 +144,10 @@ func (k *Keys) guard(next http.Handler, denied func(path string)) http.Handler {
 		denied(r.URL.Path)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="situ"`)
 		detail := "this path needs a key: send it as 'Authorization: Bearer situ_...'"
-		if given != "" {
+		switch {
+		case who.Admin:
+			detail = "a page of another site may not write here with this browser's key"
+		case given != "":
 			detail = "the key is not known"
 		}
 		problem(w, http.StatusUnauthorized, "no access", detail)

@@ -14,8 +14,8 @@ import (
 
 type observationsInput struct {
 	Datastream string    `query:"datastream" required:"true" doc:"16 hexadecimal digits"`
-	From       time.Time `query:"from" doc:"RFC 3339; default 24 hours before to"`
-	To         time.Time `query:"to" doc:"RFC 3339, not included; default now"`
+	From       time.Time `query:"from" doc:"RFC 3339; default 25 hours before to"`
+	To         time.Time `query:"to" doc:"RFC 3339, not included; default in an hour"`
 	Limit      int       `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 	Cursor     string    `query:"cursor"`
 }
