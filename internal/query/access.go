@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -134,7 +135,7 @@ func (k *Keys) guard(next http.Handler, denied func(path string)) http.Handler {
 		}
 		n := needOf(r)
 		switch {
-		case who.Admin && sameOrigin(r), n == needNone, n == needMap && k.Anonymous:
+		case who.Admin && sameOrigin(r), n == needNone, n == needMap && k.Anonymous && thisMachine(r.Host):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
 			return
 		case r.URL.Path == "/":
@@ -152,6 +153,20 @@ func (k *Keys) guard(next http.Handler, denied func(path string)) http.Handler {
 		}
 		problem(w, http.StatusUnauthorized, "no access", detail)
 	})
+}
+
+// thisMachine reports whether the browser was told the address of this machine itself. A foreign page may have its own
+// name point here, and would read the map as its own site; it cannot choose the Host that its browser sends.
+func thisMachine(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(name, "[]"))
+	return ip != nil && ip.IsLoopback()
 }
 
 // sameOrigin refuses a write that a foreign page makes a browser send with our cookie.
