@@ -62,7 +62,7 @@ func start(cfg Config) (*server, error) {
 		return nil, err
 	}
 	cfg.Log.Info("engine started", "version", s.hello.version, "library", lib.version(),
-		"data", cfg.DataDir, "took", time.Since(began).Round(time.Millisecond))
+		"data", cfg.DataDir, "took", time.Since(began).Round(time.Millisecond).String())
 	return s, nil
 }
 
