@@ -23,7 +23,7 @@ import (
 
 // The command line, as people type it: testdata/script/*.txt. Beside testscript's own commands there are
 //
-//	serve [flags]            starts situ run for this script and points SITU_URL, SITU_BROKER, SITU_ADMIN_KEY at it
+//	serve [flags]            starts situ run for this script and points SITU_URL, SITU_BROKER, SITU_ADMIN_KEY, MQTT_PORT and MQTT_PASSWORD at it
 //	publish topic payload    one reading, acknowledged
 //	exits code prog [args]   runs a program that must end with this code
 //	until regexp prog [args] runs a program again and again until its standard output matches
@@ -72,6 +72,12 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	l.WaitReady(t)
 	ts.Setenv("SITU_URL", l.URL)
 	ts.Setenv("SITU_BROKER", "tcp://"+l.MQTT)
+	_, port, _ := strings.Cut(l.MQTT, ":")
+	ts.Setenv("MQTT_PORT", port)
+	if printed, ok := l.out.After("MQTT user and password (shown once):"); ok {
+		_, password, _ := strings.Cut(printed, "  ")
+		ts.Setenv("MQTT_PASSWORD", password)
+	}
 	ts.Setenv("SITU_ADMIN_KEY", apptest.Key)
 }
 
