@@ -148,6 +148,8 @@ type Client struct {
 	done    chan struct{} // closed when the connection is gone
 	session Session
 
+	ackTimeout time.Duration // the constant, but in tests
+
 	established atomic.Bool // CONNACK was sent
 }
 
@@ -186,14 +188,25 @@ func (c *Client) writeAcks() {
 		out, c.acks = c.acks, out[:0]
 		c.mu.Unlock()
 		c.cl.Lock() // WritePacket takes the same lock
-		_ = c.cl.Net.Conn.SetWriteDeadline(time.Now().Add(ackTimeout))
+		_ = c.cl.Net.Conn.SetWriteDeadline(time.Now().Add(c.ackTimeout))
 		_, err := c.cl.Net.Conn.Write(out)
+		_ = c.cl.Net.Conn.SetWriteDeadline(c.keepAliveEnd())
 		c.cl.Unlock()
 		if err != nil {
 			c.cl.Stop(err)
 			return
 		}
 	}
+}
+
+// keepAliveEnd is the deadline that mochi sets with each packet it reads. It has to stand again after ours, or the
+// answer to a PINGREQ that comes later than ours would find it passed.
+func (c *Client) keepAliveEnd() time.Time {
+	k := time.Duration(c.cl.State.Keepalive) * time.Second
+	if k == 0 {
+		return time.Time{} // none
+	}
+	return time.Now().Add(k + k/2) // [MQTT-3.1.2-22]
 }
 
 func reasonCode(err error) packets.Code {

@@ -221,3 +221,37 @@ func TestSilentConnectionIsClosedAndPortInUseIsSaid(t *testing.T) {
 		t.Errorf("read %d bytes, err %v: want the connection closed", n, err)
 	}
 }
+
+// The time limit of a PUBACK used to stand when the next PINGRESP was due: whoever published less often than every ten
+// seconds was thrown out at the first PINGREQ.
+func TestPingIsAnsweredLongAfterAnAck(t *testing.T) {
+	for _, keepAlive := range []byte{0, 60} {
+		r := newRecorder()
+		addr, _ := start(t, r)
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		say := func(packet string, answer int) {
+			t.Helper()
+			if _, err := io.WriteString(c, packet); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, make([]byte, answer)); err != nil {
+				t.Fatalf("keep-alive %d: no answer to %x: %v", keepAlive, packet, err)
+			}
+		}
+		say("\x10\x0d\x00\x04MQTT\x04\x02\x00"+string(rune(keepAlive))+"\x00\x01p", 4)
+		say("\x32\x06\x00\x01t\x00\x01x", 0)
+		<-r.got
+		r.client.ackTimeout = time.Millisecond
+		r.ackAll()
+		if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+			t.Fatal("no PUBACK: ", err)
+		}
+		<-time.After(20 * time.Millisecond) // the limit passes
+		say("\xc0\x00", 2)
+	}
+}

@@ -36,7 +36,7 @@ func (h *hook) Provides(b byte) bool {
 
 // OnConnectAuthenticate asks the Handler, and checks the Will topic, which mochi does not.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	c := &Client{cl: cl, server: h.server, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Client{cl: cl, server: h.server, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout}
 	will := ""
 	if pk.Connect.WillFlag {
 		will = pk.Connect.WillTopic
