@@ -117,6 +117,9 @@ func (p *process) connectStore(ctx context.Context) error {
 		s, err := store.Open(ctx, opt)
 		if err == nil {
 			if err = s.Migrate(ctx); err == nil {
+				if p.registry != nil { // history knows no owner and no Thing before
+					p.ready.Set("names", "copying the registry to the history")
+				}
 				p.store.Store(s)
 				p.ready.Set("history", "")
 				<-ctx.Done()
@@ -177,7 +180,7 @@ func (p *process) waitStore(ctx context.Context) (*store.Store, error) {
 func (p *process) runFeed(ctx context.Context) error {
 	p.ready.Set("live", "loading the newest values")
 	f := query.Feed{Log: p.bus, Live: p.live, Registry: p.registry, Catalog: p.catalogue, Store: p.store.Load, Logger: p.logger,
-		From: p.committed, Loaded: func() { p.ready.Set("live", "") }, Hold: p.hold}
+		From: p.committed, Loaded: func() { p.ready.Set("live", "") }, Copied: func() { p.ready.Set("names", "") }, Hold: p.hold}
 	return f.Run(ctx, p.cfg.History == "on" && (p.engine != nil || p.cfg.ClickHouse != ""))
 }
 

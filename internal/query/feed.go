@@ -17,8 +17,8 @@ import (
 )
 
 // Feed keeps the live state equal to the log: it loads the newest values from the store, and follows the bus from
-// where the store stood; what comes twice, or in another order, ends in the same state. It tells the registry what readings declared, and
-// copies the registry into the store, so that history joins with it.
+// where the store stood; what comes twice, or in another order, ends in the same state. It tells the registry what
+// readings declared, and copies the registry into the store, so that history joins with it.
 type Feed struct {
 	Log      bus.Log
 	From     func(ctx context.Context, part int32) (int64, error)            // the store's position in the log, -1 = at its beginning
@@ -29,10 +29,13 @@ type Feed struct {
 	Store    func() *store.Store // nil result: no history now
 	Logger   *slog.Logger
 	Loaded   func() // called once, when the live state holds what the store had
+	Copied   func() // called whenever the store has the whole registry; nil = nobody wants to know
 }
 
 const (
 	feedRows     = 20_000
+	storePoll    = 50 * time.Millisecond // how soon a store that has come is noticed
+	lastCopy     = 5 * time.Second       // bound of the copy that is made when the feed ends
 	syncPage     = 5_000
 	latestWindow = 7 * 24 * time.Hour // older values are history, not situation
 )
@@ -172,20 +175,37 @@ func (f *Feed) watch(ctx context.Context) error {
 			if err == nil {
 				copied, err = f.copy(ctx, s, copied)
 			}
-			if err != nil && ctx.Err() == nil {
+			switch {
+			case err == nil && f.Copied != nil:
+				f.Copied()
+			case err != nil && ctx.Err() == nil:
 				f.Logger.Warn("copy the registry to the store; trying again", "component", "registry", "err", err)
 				retry = time.Second
 			}
 		} else {
-			retry = time.Second
+			retry = storePoll
 		}
 		select {
 		case <-snap.Superseded():
 		case <-time.After(retry):
 		case <-ctx.Done():
-			return nil
+			return f.leave(ctx, properties, copied)
 		}
 	}
+}
+
+// leave copies what was declared in the last moment, so that a store that others read has its names. What it cannot
+// copy now the next start copies.
+func (f *Feed) leave(ctx context.Context, s *store.Store, copied uint64) error {
+	if s == nil || f.Store() != s {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCopy)
+	defer cancel()
+	if _, err := f.copy(ctx, s, copied); err != nil {
+		f.Logger.Info("the registry's last changes are copied to the store at the next start", "component", "registry", "err", err)
+	}
+	return nil
 }
 
 func (f *Feed) refresh(ctx context.Context, seen uint64) (uint64, error) {
