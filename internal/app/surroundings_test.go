@@ -258,7 +258,9 @@ func TestHistoryOffAndOnAgain(t *testing.T) {
 	apptest.Until(t, time.Minute, func() string {
 		got := r.Store(t, `SELECT (SELECT count() FROM situ.deadletters) AS letters, (SELECT sum(seq_to - seq_from + 1) FROM situ.gaps FINAL) AS gone,
 			(SELECT arrayStringConcat(arraySort(groupArray(toString(result))), ' ') FROM situ.history) AS results`)[0]
-		if got.Int(t, "letters")+got.Int(t, "gone") != letters || got.Int(t, "gone") == 0 || got.String("results") != "1 2" {
+		// The gap may also cover the very first message: it was stored, and the stop came before its position was committed.
+		accounted := got.Int(t, "letters") + got.Int(t, "gone")
+		if accounted < letters || accounted > letters+1 || got.Int(t, "gone") == 0 || got.String("results") != "1 2" {
 			return fmt.Sprintf("SQL has %v; %d letters were acknowledged", got, letters)
 		}
 		return ""
