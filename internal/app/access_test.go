@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -281,6 +282,39 @@ func TestClickHouseDoor(t *testing.T) {
 		}
 		if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/sql", sql); a.Status/100 != 4 {
 			t.Errorf("%s passes /v1/sql: %d %.100s", sql, a.Status, a.Body)
+		}
+	}
+}
+
+// A key that nobody gave is made at the first start, printed once, kept as a hash, and good for ever after.
+func TestGeneratedKey(t *testing.T) {
+	data := apptest.Dir(t)
+	generated := func(c *Config) { noHistory(c); c.AdminKey = "" }
+	r := run(t, data, generated)
+	key, ok := r.out.After("administrator's key (shown once):")
+	if !ok || !strings.HasPrefix(key, "situ_admin_") || len(key) < 40 {
+		t.Fatalf("it prints no key: %s", r.out.String())
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, data, generated)
+	if _, again := r.out.After("administrator's key"); again {
+		t.Error("the key is printed again")
+	}
+	if a := r.Do(t, key, http.MethodGet, "/v1/deadletters", ""); a.Status == http.StatusUnauthorized {
+		t.Errorf("the key of the first start: %d", a.Status)
+	}
+	if a := r.Do(t, apptest.Key, http.MethodGet, "/v1/status", ""); a.Status != http.StatusUnauthorized {
+		t.Errorf("another key: %d", a.Status)
+	}
+	files, err := filepath.Glob(filepath.Join(data, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("nothing in the data directory: ", err)
+	}
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), key) {
+			t.Errorf("%s holds the key itself", f)
 		}
 	}
 }

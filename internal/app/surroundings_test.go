@@ -140,11 +140,14 @@ func TestBadInputEndsAsDeadLetters(t *testing.T) {
 	broken := []byte(frame("SITU00000000000000000002", now, "60.5"))
 	broken[len(broken)-3] ^= 1
 	const topic = "situ/v1/eco/air-1/json"
+	good := func(n int, payload string) string { // values of one instant would replace each other
+		return fmt.Sprintf(`{"t":%d,%s}`, now.UnixMilli()-int64(n), payload)
+	}
 	cases := []struct{ reason, topic, payload, says string }{
 		{"truncated", topic, `{"pm2_5":12.5,`, "byte"},
 		{"malformed", topic, `{"pm2_5":NaN}`, "byte"},
-		{"number", topic, `{"pm2_5":1e400,"temperature":1}`, "pm2_5"},
-		{"property", topic, `{"flux":3,"temperature":2}`, "flux"},
+		{"number", topic, good(1, `"pm2_5":1e400,"temperature":1`), "pm2_5"},
+		{"property", topic, good(2, `"flux":3,"temperature":2`), "flux"},
 		{"thing", "situ/v1/eco/stranger/json", `{"pm2_5":3}`, "eco/stranger"},
 		{"position", topic, `{"lon":206.5,"lat":29.5,"temperature":9}`, "206.5"},
 		{"position", topic, `{"lon":29.56,"lat":106.57,"temperature":9}`, "swapped"},
@@ -162,8 +165,8 @@ func TestBadInputEndsAsDeadLetters(t *testing.T) {
 		counted[k.reason]++
 		apptest.Ack(t, c, k.topic, k.payload)
 	}
-	apptest.Ack(t, c, topic, `{"pm2_5":null,"temperature":3}`) // null is no value, and no mistake
-	apptest.Ack(t, c, topic, `{"pm2_5":13,"temperature":4}`)
+	apptest.Ack(t, c, topic, good(3, `"pm2_5":null,"temperature":3`)) // null is no value, and no mistake
+	apptest.Ack(t, c, topic, good(4, `"pm2_5":13,"temperature":4`))
 	var page struct {
 		Letters []struct {
 			Reason, Detail, Owner, Topic string
