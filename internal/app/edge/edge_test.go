@@ -24,8 +24,6 @@ import (
 	"github.com/situ-city/situ/internal/embedded/engine/enginetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(enginetest.Run(m)) }
-
 // running is one process, run in this one.
 type running struct {
 	out  apptest.Lines
@@ -114,12 +112,12 @@ type world struct {
 }
 
 func kafkaFlags(c *kfake.Cluster) host.Kafka {
-	return host.Kafka{Brokers: c.ListenAddrs(), Topic: "situ.observations.v1", Partitions: 4, Replication: 1}
+	return host.Kafka{Brokers: c.ListenAddrs(), Topic: "situ.observations.v1", Partitions: 4, Replication: 1, Session: 2 * time.Second}
 }
 
 func cluster(t *testing.T) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,20 +10,22 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/situ-city/situ/internal/bus/kafka"
 )
 
 // Kafka flags, shared by the three separate processes.
 type Kafka struct {
-	Brokers      []string `name:"kafka" help:"Kafka brokers, host:port, separated by commas." default:"127.0.0.1:9092" env:"SITU_KAFKA"`
-	Topic        string   `name:"kafka-topic" help:"Topic of observations." default:"situ.observations.v1" env:"SITU_KAFKA_TOPIC"`
-	Partitions   int      `name:"kafka-partitions" help:"Make the topic with so many partitions if it is not there; 0 = somebody else makes it." default:"0" env:"SITU_KAFKA_PARTITIONS"`
-	Replication  int      `name:"kafka-replication" help:"Replicas of a topic made here." default:"3" env:"SITU_KAFKA_REPLICATION"`
-	KafkaTLS     bool     `name:"kafka-tls" help:"Speak TLS to the brokers." env:"SITU_KAFKA_TLS"`
-	CA           string   `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
-	User         string   `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
-	PasswordFile string   `name:"kafka-password-file" help:"File with its password." type:"path" env:"SITU_KAFKA_PASSWORD_FILE"`
+	Brokers      []string      `name:"kafka" help:"Kafka brokers, host:port, separated by commas." default:"127.0.0.1:9092" env:"SITU_KAFKA"`
+	Topic        string        `name:"kafka-topic" help:"Topic of observations." default:"situ.observations.v1" env:"SITU_KAFKA_TOPIC"`
+	Partitions   int           `name:"kafka-partitions" help:"Make the topic with so many partitions if it is not there; 0 = somebody else makes it." default:"0" env:"SITU_KAFKA_PARTITIONS"`
+	Replication  int           `name:"kafka-replication" help:"Replicas of a topic made here." default:"3" env:"SITU_KAFKA_REPLICATION"`
+	Session      time.Duration `name:"kafka-session" help:"An ingester that is silent for so long is taken for dead, and another takes over." default:"30s" env:"SITU_KAFKA_SESSION"`
+	KafkaTLS     bool          `name:"kafka-tls" help:"Speak TLS to the brokers." env:"SITU_KAFKA_TLS"`
+	CA           string        `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
+	User         string        `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
+	PasswordFile string        `name:"kafka-password-file" help:"File with its password." type:"path" env:"SITU_KAFKA_PASSWORD_FILE"`
 }
 
 // Check names settings that disagree.
@@ -36,6 +38,8 @@ func (k *Kafka) Check() error {
 		return fmt.Errorf("%w: --kafka-ca says nothing without --kafka-tls", ErrConfig)
 	case k.User != "" && far && !k.KafkaTLS:
 		return fmt.Errorf("%w: a password for brokers on other machines needs --kafka-tls", ErrConfig)
+	case k.Session < 0 || k.Session > 0 && k.Session < time.Second:
+		return fmt.Errorf("%w: --kafka-session %s is below a second", ErrConfig, k.Session)
 	case k.Partitions < 0 || k.Replication < 1:
 		return fmt.Errorf("%w: --kafka-partitions %d, --kafka-replication %d", ErrConfig, k.Partitions, k.Replication)
 	}
@@ -49,7 +53,7 @@ func (k *Kafka) Check() error {
 
 // Open prepares the client; it does not connect yet.
 func (k *Kafka) Open(client string, logger *slog.Logger) (*kafka.Bus, error) {
-	cfg := kafka.Config{Brokers: k.Brokers, Topic: k.Topic, ClientID: client, User: k.User, Logger: logger}
+	cfg := kafka.Config{Brokers: k.Brokers, Topic: k.Topic, ClientID: client, User: k.User, SessionTimeout: k.Session, Logger: logger}
 	if k.PasswordFile != "" {
 		b, err := os.ReadFile(k.PasswordFile)
 		if err != nil {

@@ -1,0 +1,249 @@
+package edge_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/situ-city/situ/internal/app"
+	"github.com/situ-city/situ/internal/app/apptest"
+	"github.com/situ-city/situ/internal/app/edge"
+	"github.com/situ-city/situ/internal/embedded/engine/enginetest"
+)
+
+// childEnv makes the test binary one of the three processes: "name config".
+const childEnv = "SITU_EDGE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if v := os.Getenv(childEnv); v != "" {
+		os.Exit(child(v))
+	}
+	os.Exit(enginetest.Run(m))
+}
+
+func child(v string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	name, config, _ := strings.Cut(v, " ")
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	err := error(nil)
+	switch name {
+	case "gateway":
+		err = runChild(config, func(c edge.Config) error { return edge.Run(ctx, c, logger, os.Stdout) })
+	case "ingester":
+		err = runChild(config, func(c app.IngesterConfig) error { return app.RunIngester(ctx, c, logger, os.Stdout) })
+	case "query":
+		err = runChild(config, func(c app.QueryConfig) error { return app.RunQuery(ctx, c, logger, os.Stdout) })
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func runChild[C any](config string, run func(C) error) error {
+	var c C
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return err
+	}
+	return run(c)
+}
+
+// victim is a process that is killed and started again.
+type victim struct {
+	name   string
+	config any
+	cmd    *exec.Cmd
+	said   *apptest.Lines // since its last start
+}
+
+func (v *victim) start(t *testing.T) {
+	t.Helper()
+	b, err := json.Marshal(v.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.cmd = exec.Command(os.Args[0])
+	v.cmd.Env = append(os.Environ(), childEnv+"="+v.name+" "+string(b))
+	v.said = new(apptest.Lines)
+	v.cmd.Stdout, v.cmd.Stderr = v.said, v.said
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled waits until an ingester has been given partitions. Kafka's double never forgets a member that dies while it
+// waits for its group (Kafka does, after the session's time), so an ingester must not die just there.
+func (v *victim) settled(t *testing.T) {
+	t.Helper()
+	apptest.Until(t, time.Minute, func() string {
+		if v.name == "ingester" && !strings.Contains(v.said.String(), "partitions assigned") {
+			return "the ingester has no partitions"
+		}
+		return ""
+	})
+}
+
+func (v *victim) end(sig syscall.Signal) error {
+	_ = v.cmd.Process.Signal(sig) // it may have ended already, which Wait tells
+	return v.cmd.Wait()
+}
+
+// TestKill: processes die at any moment, alone and together. What was acknowledged is there once.
+func TestKill(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	w := newWorld(t)
+	gateway, ingester, query := &victim{name: "gateway", config: w.gateway}, &victim{name: "ingester", config: w.ingester}, &victim{name: "query", config: w.query}
+	for _, v := range []*victim{query, ingester, gateway} {
+		v.start(t)
+		defer func() {
+			if err := v.end(syscall.SIGTERM); err != nil || t.Failed() {
+				t.Errorf("%s ended with %v, and said since its last start\n%s", v.name, err, v.said)
+			}
+		}()
+	}
+	apptest.Until(t, time.Minute, func() string {
+		c, err := apptest.Dial(w.gateway.MQTT, "first", "", "")
+		if err != nil {
+			return err.Error()
+		}
+		c.Disconnect(0)
+		return ""
+	})
+	load := startFlood(t, w.gateway.MQTT)
+	for _, set := range [][]*victim{{gateway}, {ingester}, {query}, {gateway, query}, {ingester, gateway}, {gateway}, {gateway, ingester, query}} {
+		pause(t, 300+random.IntN(700))
+		for _, v := range set {
+			v.settled(t)
+		}
+		for _, v := range set {
+			_ = v.end(syscall.SIGKILL) // says that it was killed
+		}
+		pause(t, random.IntN(200))
+		for _, v := range set {
+			v.start(t)
+		}
+	}
+	pause(t, 500)
+	acked := load.end(t)
+	apptest.Until(t, time.Minute, func() string {
+		if _, ok := query.said.After("map    "); !ok {
+			return "query does not listen"
+		}
+		return ""
+	})
+	w.server().WaitReady(t)
+	apptest.Until(t, 2*time.Minute, func() string {
+		there := map[int64]bool{}
+		rows := w.server().SQL(t, "SELECT toInt64(result) AS n FROM history")
+		for _, r := range rows {
+			there[r.Int(t, "n")] = true
+		}
+		var missing []int64
+		for _, n := range acked {
+			if !there[n] {
+				missing = append(missing, n)
+			}
+		}
+		if len(rows) != len(there) || len(rows) > load.sent {
+			t.Fatalf("%d rows of %d readings; %d were sent", len(rows), len(there), load.sent)
+		}
+		if len(missing) > 0 {
+			return fmt.Sprintf("of %d acknowledged readings %d are not among the %d rows, from %d to %d", len(acked), len(missing), len(rows),
+				slices.Min(missing), slices.Max(missing))
+		}
+		return ""
+	})
+	t.Logf("%d sent, %d acknowledged, each of these there once", load.sent, len(acked))
+}
+
+// pause lets a random time pass: where a process stands when it dies is to be any place.
+func pause(t *testing.T, ms int) {
+	select {
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+	case <-t.Context().Done():
+	}
+}
+
+// flood publishes distinct readings, 200 at a time, and remembers which were acknowledged. A connection that breaks takes
+// its tokens with it: paho's own reconnect calls messages done that it is only about to send again.
+type flood struct {
+	t     *testing.T
+	addr  string
+	stop  context.CancelFunc
+	done  chan struct{}
+	acked []int64 // owned by run; read after end
+	sent  int     // so many were published at least once; likewise
+}
+
+func startFlood(t *testing.T, addr string) *flood {
+	t.Helper()
+	f := &flood{t: t, addr: addr, done: make(chan struct{})}
+	var ctx context.Context
+	ctx, f.stop = context.WithCancel(t.Context())
+	go f.run(ctx)
+	return f
+}
+
+func (f *flood) run(ctx context.Context) {
+	defer close(f.done)
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	var client paho.Client
+	for ctx.Err() == nil {
+		if client == nil || !client.IsConnectionOpen() {
+			var err error
+			if client, err = apptest.Dial(f.addr, "flood", "", ""); err != nil {
+				client = nil
+				pause(f.t, 50)
+				continue
+			}
+		}
+		tokens := make([]paho.Token, 200)
+		for i := range tokens {
+			n := f.sent + i
+			tokens[i] = client.Publish(fmt.Sprintf("situ/v1/bureau/t%d/json", n%20), 1, false,
+				fmt.Sprintf(`{"t":%d,"water_level":%d}`, base+int64(n), n))
+		}
+		for i, tok := range tokens {
+			for !tok.WaitTimeout(20*time.Millisecond) && client.IsConnectionOpen() {
+			}
+			select {
+			case <-tok.Done():
+				if tok.Error() == nil {
+					f.acked = append(f.acked, int64(f.sent+i))
+				}
+			default: // its connection is gone
+			}
+		}
+		f.sent += len(tokens)
+	}
+	if client != nil {
+		client.Disconnect(0)
+	}
+}
+
+// end stops sending and gives what was acknowledged.
+func (f *flood) end(t *testing.T) []int64 {
+	t.Helper()
+	f.stop()
+	<-f.done
+	if len(f.acked) < 1000 {
+		t.Errorf("of %d readings only %d were acknowledged", f.sent, len(f.acked))
+	}
+	return f.acked
+}
