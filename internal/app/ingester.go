@@ -33,6 +33,9 @@ func RunIngester(ctx context.Context, cfg IngesterConfig, logger *slog.Logger, o
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	if err := host.Failpoints(logger); err != nil {
+		return err
+	}
 	p := &process{logger: logger, out: out, metrics: host.NewMetrics(),
 		cfg: Config{HTTP: cfg.HTTP, TLS: cfg.TLS, ClickHouse: cfg.ClickHouse, Database: cfg.Database, History: "on"}}
 	defer func() { err = errors.Join(err, p.Close()) }()

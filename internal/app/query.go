@@ -56,6 +56,9 @@ func RunQuery(ctx context.Context, cfg QueryConfig, logger *slog.Logger, out io.
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	if err := host.Failpoints(logger); err != nil {
+		return err
+	}
 	unlock, err := host.Lock(cfg.Data)
 	if err != nil {
 		return err

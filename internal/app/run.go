@@ -66,6 +66,9 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	if err := host.Failpoints(logger); err != nil {
+		return err
+	}
 	unlock, err := host.Lock(cfg.Data)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -230,7 +231,12 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 	log, producer, began := bus.LogID(p.cfg.Spool.LogID()), p.cfg.Spool.Producer(), time.Now()
 	wait := firstWait
 	for attempt := 1; ; attempt++ {
-		err := p.cfg.Bus.Publish(ctx, log, producer, from, to, &p.batch)
+		err := failpoint.Hit(failpoint.BatchProduce)
+		if err == nil {
+			if err = p.cfg.Bus.Publish(ctx, log, producer, from, to, &p.batch); err == nil {
+				err = failpoint.Hit(failpoint.BatchProduced)
+			}
+		}
 		switch {
 		case err == nil:
 			if p.cfg.OnPublish != nil {
@@ -259,6 +265,9 @@ func (p *Pump) done(next uint64) error {
 	close(p.moved)
 	p.moved = make(chan struct{})
 	p.mu.Unlock()
+	if err := failpoint.Hit(failpoint.BatchTrim); err != nil {
+		return err
+	}
 	if err := writeHint(p.cfg.Spool, next); err != nil {
 		p.log.Warn("noting what is published", "err", err) // costs repeats after a restart, no more
 	}

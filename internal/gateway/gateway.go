@@ -30,6 +30,7 @@ import (
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/embedded/broker"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -45,7 +46,7 @@ type Config struct {
 	Protocols   []decode.Protocol
 	Normalizer  func() *normalize.Normalizer // one a connection
 	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
-	Clock       func() time.Time             // nil = time.Now
+	Clock       func() time.Time             // nil = the wall clock
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
 }
@@ -64,7 +65,7 @@ type Gateway struct {
 // New checks the configuration and binds the listener, so that a port in use is said before anything starts.
 func New(cfg Config) (*Gateway, error) {
 	if cfg.Clock == nil {
-		cfg.Clock = time.Now
+		cfg.Clock = failpoint.Now // time.Now, but in tests that move the clock
 	}
 	g := &Gateway{cfg: cfg, protocols: map[string]decode.Protocol{}, spools: cfg.Spools}
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {

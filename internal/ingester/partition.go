@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/store"
 )
 
@@ -66,6 +67,9 @@ func (w *worker) run(ctx context.Context) error {
 
 // recover finds out where the partition stands.
 func (w *worker) recover(ctx context.Context) (plan, error) {
+	if err := failpoint.Hit(failpoint.IngesterRecover); err != nil {
+		return plan{}, err
+	}
 	if err := w.loadRecency(ctx); err != nil {
 		return plan{}, err
 	}
@@ -113,6 +117,9 @@ func (w *worker) loadRecency(ctx context.Context) error {
 
 // replay stores the block of a committed intent once more.
 func (w *worker) replay(ctx context.Context, f *fetcher, p plan) error {
+	if err := failpoint.Hit(failpoint.IngesterReplay); err != nil {
+		return err
+	}
 	w.m.replays.Inc()
 	w.pos.resume(p.replay.To)
 	b, err := f.exactly(ctx, p.replay.From, p.replay.To)
@@ -148,7 +155,13 @@ func (w *worker) follow(ctx context.Context, f *fetcher) error {
 		if err != nil {
 			return err
 		}
+		if err := failpoint.Hit(failpoint.IngesterIntent); err != nil {
+			return err
+		}
 		if err := w.commit(ctx, at); err != nil {
+			return err
+		}
+		if err := failpoint.Hit(failpoint.IngesterIntended); err != nil {
 			return err
 		}
 		if err := w.store(ctx, b, false); err != nil {
@@ -183,12 +196,18 @@ func (w *worker) store(ctx context.Context, b *store.Block, doubtful bool) error
 		{"declare", func(ctx context.Context) error { return w.declare(ctx, b) }},
 		{"record", func(ctx context.Context) error { return w.opt.Store.InsertBlock(ctx, b) }},
 	} {
-		if err := w.retry(ctx, s.name, s.do); err != nil {
+		err := w.retry(ctx, s.name, func(ctx context.Context) error {
+			if err := failpoint.HitIn("ingester", s.name); err != nil {
+				return err
+			}
+			return s.do(ctx)
+		})
+		if err != nil {
 			return err
 		}
 	}
 	w.count(ctx, b)
-	return nil
+	return failpoint.Hit(failpoint.IngesterStored)
 }
 
 func (w *worker) declare(ctx context.Context, b *store.Block) error {
@@ -202,6 +221,9 @@ func (w *worker) commitRest(ctx context.Context) error {
 	at, ok := w.pos.rest()
 	if !ok {
 		return nil
+	}
+	if err := failpoint.Hit(failpoint.IngesterCommit); err != nil {
+		return err
 	}
 	return w.commit(ctx, at)
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/situ-city/situ/internal/failpoint"
 )
 
 // file and filesystem are what the writer needs of the disk; tests put failing ones in their place.
@@ -28,9 +30,32 @@ type disk struct{}
 
 type diskFile struct{ *os.File }
 
-func (f diskFile) Sync() error { return datasync(f.File) }
+// WriteAt may be told by a test to write half and die there.
+func (f diskFile) WriteAt(b []byte, off int64) (int, error) {
+	if err := failpoint.Hit(failpoint.SpoolWrite); err != nil {
+		if errors.Is(err, failpoint.ErrTorn) {
+			_, _ = f.File.WriteAt(b[:len(b)/2], off)
+			failpoint.Die()
+		}
+		return 0, err
+	}
+	return f.File.WriteAt(b, off)
+}
+
+func (f diskFile) Sync() error {
+	if err := failpoint.Hit(failpoint.SpoolSync); err != nil {
+		return err
+	}
+	if err := datasync(f.File); err != nil {
+		return err
+	}
+	return failpoint.Hit(failpoint.SpoolSynced)
+}
 
 func (disk) create(path string) (file, error) {
+	if err := failpoint.Hit(failpoint.SpoolSegment); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return nil, err
@@ -47,6 +72,9 @@ func (disk) open(path string) (file, error) {
 }
 
 func (disk) remove(path string) error {
+	if err := failpoint.Hit(failpoint.SpoolFree); err != nil {
+		return err
+	}
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -76,7 +104,9 @@ func (d disk) replace(path string, content []byte) (err error) {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(tmp, path)
+		if err = failpoint.Hit(failpoint.SpoolMeta); err == nil {
+			err = os.Rename(tmp, path)
+		}
 	}
 	if err != nil {
 		_ = os.Remove(tmp)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -24,6 +25,9 @@ func (e *DamageError) Unwrap() error { return ErrCorrupt }
 
 // recover brings the directory into the state in which the writer goes on.
 func (s *Spool) recover() error {
+	if err := failpoint.Hit(failpoint.SpoolRecover); err != nil {
+		return err
+	}
 	m, found, err := loadMeta(s.path(metaName))
 	if err != nil {
 		return err

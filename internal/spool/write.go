@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/situ-city/situ/internal/failpoint"
 )
 
 // write is the writer: it gathers, commits, acknowledges, until Close or the first error it cannot undo.
@@ -24,6 +26,7 @@ func (s *Spool) write() {
 			return
 		}
 		answer(g.acks, err)
+		_ = failpoint.Hit(failpoint.SpoolAcked) // nothing is left to fail
 		if s.cfg.OnCommit != nil {
 			s.cfg.OnCommit(c)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -44,11 +45,20 @@ func (s *Store) InsertRows(ctx context.Context, b *Block, doubtful bool) error {
 	s.inserting.Lock()
 	defer s.inserting.Unlock()
 	return s.rows.months(b.Batch, func(yyyymm int, rows *sensor.Batch) error {
-		token := b.Token() + "/observations/" + strconv.Itoa(yyyymm)
-		if !doubtful {
-			return s.insertRows(ctx, token, rows)
+		if err := failpoint.Hit(failpoint.StorePart); err != nil {
+			return err
 		}
-		return s.insertMissing(ctx, token, yyyymm, rows)
+		token := b.Token() + "/observations/" + strconv.Itoa(yyyymm)
+		var err error
+		if doubtful {
+			err = s.insertMissing(ctx, token, yyyymm, rows)
+		} else {
+			err = s.insertRows(ctx, token, rows)
+		}
+		if err != nil {
+			return err
+		}
+		return failpoint.Hit(failpoint.StoreParted)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/failpoint"
 )
 
 // commit is one line of the file: where a group stands in a partition.
@@ -112,6 +113,9 @@ func (c *commitFile) append(r commit) error {
 		return c.failed
 	}
 	b := appendCommit(nil, r)
+	if err := failpoint.Hit(failpoint.BusCommit); err != nil {
+		return err
+	}
 	if _, err := c.f.WriteAt(b, c.size); err != nil {
 		return err // written in part: the next one goes over it
 	}
@@ -119,6 +123,7 @@ func (c *commitFile) append(r commit) error {
 		c.failed = fmt.Errorf("%s stopped: %w", c.path, err)
 		return c.failed
 	}
+	_ = failpoint.Hit(failpoint.BusCommitted) // nothing is left to fail
 	c.size += int64(len(b))
 	c.remember(r)
 	if c.size > rewriteAt {
