@@ -158,8 +158,17 @@ func (p *process) openSpools(context.Context) (err error) {
 	if p.cfg.History == "off" {
 		limit = min(limit, 256<<20) // there is nobody to read it again but the live state
 	}
+	var groups []string
+	if p.cfg.History == "on" {
+		groups = []string{groupName}
+	}
+	busDir := filepath.Join(p.cfg.Data, "bus")
+	epochs, err := inproc.LastEpochs(busDir, groups)
+	if err != nil {
+		return err
+	}
 	p.spools, err = host.Spools{Dir: p.cfg.Data, Gateway: p.cfg.Gateway, MaxBytes: limit, DropOldest: p.cfg.History == "off",
-		Logger: p.logger, OnCommit: p.onCommit.Call}.Open()
+		Epochs: epochs, Logger: p.logger, OnCommit: p.onCommit.Call}.Open()
 	if err != nil {
 		return err
 	}
@@ -168,11 +177,7 @@ func (p *process) openSpools(context.Context) (err error) {
 		p.Later(s.Close)
 		list = append(list, s)
 	}
-	var groups []string
-	if p.cfg.History == "on" {
-		groups = []string{groupName}
-	}
-	b, err := inproc.Open(inproc.Config{Spools: list, Dir: filepath.Join(p.cfg.Data, "bus"), Groups: groups, Logger: p.logger})
+	b, err := inproc.Open(inproc.Config{Spools: list, Dir: busDir, Groups: groups, Logger: p.logger})
 	if err != nil {
 		return err
 	}

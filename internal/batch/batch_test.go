@@ -206,6 +206,30 @@ func TestGapIsPublishedInItsPlace(t *testing.T) {
 	}
 }
 
+// A gateway with a configured name that lost its spool, and all that was beside it, without a link: what it takes then
+// is no repeat of what it had taken.
+func TestAfterALostSpoolNothingNewIsTakenForARepeat(t *testing.T) {
+	dir, m, want := t.TempDir(), &memory{}, 0
+	at := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
+	for life := range 3 {
+		s, err := spool.Open(spool.Config{Dir: filepath.Join(dir, fmt.Sprint(life)), Gateway: "gw", Clock: func() time.Time { return at }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		msgs := bustest.Messages(uint64(life), 20+life)
+		want += len(msgs)
+		put(t, s, msgs)
+		pump(t, Config{Spool: s, Bus: m}, uint64(len(msgs))+1)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(time.Second)
+	}
+	if m.all.Messages != want || m.all.Duplicates != 0 {
+		t.Fatalf("%d messages and %d repeats, want %d", m.all.Messages, m.all.Duplicates, want)
+	}
+}
+
 func TestHint(t *testing.T) {
 	dir := t.TempDir()
 	s := openSpool(t, dir)

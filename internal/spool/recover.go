@@ -1,10 +1,13 @@
 package spool
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -85,8 +88,7 @@ func (s *Spool) discardUnborn(firsts []uint64) ([]uint64, error) {
 	return firsts[:n], s.fs.syncDir(s.cfg.Dir)
 }
 
-// begin makes a new log. If the directory held one before, or the caller knows of one, that one is lost and the
-// epoch rises; the first segment is durable before the file that vouches for it.
+// begin makes a new log, in an epoch of its own; the first segment is durable before the file that vouches for it.
 func (s *Spool) begin(old meta, found bool) error {
 	if found {
 		if err := s.checkName(old); err != nil {
@@ -95,7 +97,7 @@ func (s *Spool) begin(old meta, found bool) error {
 		s.log.Warn("spool has lost its segments and begins anew", "component", "spool", "dir", s.cfg.Dir, "epoch", old.Epoch)
 	}
 	s.be(meta{
-		Gateway: s.nameOr(old.Gateway), Epoch: max(old.Epoch, s.cfg.PreviousEpoch) + 1, Lane: s.cfg.Lane, LogID: newLogID(), Newest: 1,
+		Gateway: s.nameOr(old.Gateway), Epoch: s.newEpoch(max(old.Epoch, s.cfg.PreviousEpoch)), Lane: s.cfg.Lane, LogID: newLogID(), Newest: 1,
 	})
 	f, seg, err := s.createSegment(1)
 	if err != nil {
@@ -103,6 +105,27 @@ func (s *Spool) begin(old meta, found bool) error {
 	}
 	s.active, s.last, s.segments = f, seg, []*segment{seg}
 	return s.updateMeta(func(*meta) {})
+}
+
+// sane is 2020-01-01: a clock that shows less was never set. (uint32 seconds last until 2106.)
+const sane = 1577836800
+
+// newEpoch gives a number that no earlier spool of this gateway and lane has had: above what is known of them, and the
+// second of the making, since usually nothing is known: who lost the spool lost the file beside it too, and the link may
+// be down. A spool made with an epoch of before would give its messages identities that are stored already; they would
+// be taken for repeats and dropped. Without a clock only luck can tell two spools apart, so a random number below all
+// that a clock gives is taken: one in 1.5 thousand million that it was there before.
+func (s *Spool) newEpoch(previous uint32) uint32 {
+	now := s.cfg.Clock()
+	if now.Unix() >= sane && now.Unix() < 1<<32 {
+		return max(previous+1, uint32(now.Unix()))
+	}
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	epoch := max(previous+1, 1+binary.LittleEndian.Uint32(b[:])%(sane-1))
+	s.log.Warn("the clock was never set: the new spool's epoch is a random number", "component", "spool", "dir", s.cfg.Dir,
+		"clock", now.UTC().Format(time.RFC3339), "epoch", epoch)
+	return epoch
 }
 
 // be takes an identity; it never changes afterwards.

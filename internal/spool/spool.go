@@ -65,7 +65,7 @@ type Config struct {
 	Lane    sensor.Lane
 
 	// PreviousEpoch is the highest epoch that the caller knows was ever used by this gateway and lane (from the
-	// store's watermarks). A spool made anew gets the next one; a spool found with a lower one is refused.
+	// bus's commits, say). A spool made anew gets a higher one; a spool found with a lower one is refused.
 	PreviousEpoch uint32
 
 	MaxBytes     int64 // bound of all segments and of what waits
@@ -81,8 +81,9 @@ type Config struct {
 	Sync       SyncMode
 	DropOldest bool // when full, free the oldest segment and leave a gap record instead of refusing
 
-	OnCommit func(Commit) // after the Acks of each commit, on the writer's goroutine; must not block
-	Logger   *slog.Logger // nil = silent
+	Clock    func() time.Time // what a spool made anew takes its epoch from; nil = time.Now
+	OnCommit func(Commit)     // after the Acks of each commit, on the writer's goroutine; must not block
+	Logger   *slog.Logger     // nil = silent
 
 	fs filesystem // tests break it on purpose; nil = the real one
 }
@@ -184,6 +185,9 @@ func (c Config) withDefaults() Config {
 	c.CommitBytes = or(c.CommitBytes, DefaultCommitBytes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.fs == nil {
 		c.fs = disk{}

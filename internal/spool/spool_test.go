@@ -116,17 +116,15 @@ func TestSecondOpenerIsRefused(t *testing.T) {
 
 func TestIdentityIsChecked(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Gateway: "a", PreviousEpoch: 3})
-	if s.Producer().Epoch != 4 {
-		t.Fatalf("epoch %d after 3 was known", s.Producer().Epoch)
-	}
+	s := open(t, Config{Dir: dir, Gateway: "a"})
+	old := s.Producer().Epoch
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, cfg := range map[string]Config{
 		"another gateway":      {Dir: dir, Gateway: "b"},
 		"another lane":         {Dir: dir, Gateway: "a", Lane: sensor.Backfill},
-		"an old copy put back": {Dir: dir, Gateway: "a", PreviousEpoch: 5},
+		"an old copy put back": {Dir: dir, Gateway: "a", PreviousEpoch: old + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(cfg)
@@ -139,7 +137,7 @@ func TestLostSegmentsRaiseTheEpoch(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})
 	mustPut(t, s, 1, 3)
-	id := s.LogID()
+	id, before := s.LogID(), s.Producer().Epoch
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,8 +147,44 @@ func TestLostSegmentsRaiseTheEpoch(t *testing.T) {
 		}
 	}
 	s = open(t, Config{Dir: dir})
-	if s.Producer().Epoch != 2 || s.LogID() == id {
-		t.Fatalf("epoch %d, log %x (was %x)", s.Producer().Epoch, s.LogID(), id)
+	if s.Producer().Epoch <= before || s.LogID() == id {
+		t.Fatalf("epoch %d after %d, log %x (was %x)", s.Producer().Epoch, before, s.LogID(), id)
+	}
+}
+
+// A spool lost with all there was beside it used to begin at epoch 1 again under its configured name: what it took then
+// had the identities of what was stored, and was dropped as repeats.
+func TestEpochOfASpoolMadeAnew(t *testing.T) {
+	at := func(text string) func() time.Time {
+		when, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() time.Time { return when }
+	}
+	epoch := func(cfg Config) uint32 { cfg.Gateway = "g"; return open(t, cfg).Producer().Epoch }
+	if e := epoch(Config{Clock: at("2026-11-23T18:00:00Z")}); e != 1795456800 {
+		t.Errorf("epoch %d is not the second it was made in", e)
+	}
+	if e := epoch(Config{Clock: at("2026-11-23T18:00:00Z"), PreviousEpoch: 1795456800}); e != 1795456801 {
+		t.Errorf("epoch %d where one from the same second is known", e)
+	}
+	if e := epoch(Config{Clock: at("2026-11-23T18:00:00Z"), PreviousEpoch: 3_000_000_000}); e != 3_000_000_001 {
+		t.Errorf("epoch %d where a clock was ahead once", e)
+	}
+	seen := map[uint32]bool{}
+	for range 50 {
+		e := epoch(Config{Clock: at("1970-01-01T00:01:00Z")})
+		if e == 0 || e >= sane || seen[e] {
+			t.Fatalf("without a clock: epoch %d, seen before: %v", e, seen[e])
+		}
+		seen[e] = true
+	}
+	if e := epoch(Config{Clock: at("1970-01-01T00:01:00Z"), PreviousEpoch: 1795456800}); e != 1795456801 {
+		t.Errorf("epoch %d without a clock, where one is known", e)
+	}
+	if e := epoch(Config{Clock: at("2200-01-01T00:00:00Z")}); e >= sane {
+		t.Errorf("epoch %d by a clock that no uint32 can hold", e)
 	}
 }
 
@@ -158,7 +192,7 @@ func TestMetaFileLostIsRestoredFromSegments(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir, Gateway: "g"})
 	mustPut(t, s, 1, 3)
-	id := s.LogID()
+	id, epoch := s.LogID(), s.Producer().Epoch
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +200,7 @@ func TestMetaFileLostIsRestoredFromSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(t, Config{Dir: dir, Gateway: "g"})
-	if s.LogID() != id || s.Producer().Epoch != 1 {
+	if s.LogID() != id || s.Producer().Epoch != epoch {
 		t.Fatalf("log %x epoch %d", s.LogID(), s.Producer().Epoch)
 	}
 	expectBodies(t, readAll(t, s, 1), 1, 3)

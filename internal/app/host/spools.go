@@ -20,6 +20,7 @@ type Spools struct {
 	Gateway    string // name; "" = made at the first start and kept
 	MaxBytes   int64  // of each lane
 	DropOldest bool
+	Epochs     map[int32]uint32 // the highest known of each lane, by its number
 	Logger     *slog.Logger
 	OnCommit   func(spool.Commit)
 }
@@ -30,7 +31,7 @@ func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
 	name := o.Gateway
 	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
 		s, err := spool.Open(spool.Config{Dir: filepath.Join(o.Dir, "spool", lane.String()), Gateway: name, Lane: lane,
-			MaxBytes: o.MaxBytes, DropOldest: o.DropOldest, Logger: o.Logger, OnCommit: o.OnCommit})
+			MaxBytes: o.MaxBytes, DropOldest: o.DropOldest, PreviousEpoch: o.Epochs[int32(lane)], Logger: o.Logger, OnCommit: o.OnCommit})
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
 			for _, open := range lanes {

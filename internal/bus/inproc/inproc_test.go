@@ -37,10 +37,14 @@ func (w *world) open(t testing.TB) {
 	t.Helper()
 	w.spools = map[sensor.Lane]*spool.Spool{}
 	cfg := Config{Dir: w.dir, Groups: []string{"ingest"}}
+	known, err := LastEpochs(w.dir, cfg.Groups)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, lane := range []sensor.Lane{sensor.Live, sensor.Backfill} {
 		s, err := spool.Open(spool.Config{
 			Dir: filepath.Join(w.dir, "spool", lane.String()), Gateway: "gw", Lane: lane,
-			SegmentBytes: 16 << 10, MaxBytes: 64 << 20, CommitDelay: 100 * time.Microsecond,
+			SegmentBytes: 16 << 10, MaxBytes: 64 << 20, CommitDelay: 100 * time.Microsecond, PreviousEpoch: known[int32(lane)],
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -224,30 +228,35 @@ func (w *world) wipe(t *testing.T, pattern string) {
 	}
 }
 
-func TestWipedSpoolWithItsMetaFileBeginsAnew(t *testing.T) {
-	w := newWorld(t)
-	w.publish(t, sensor.Live, bustest.Messages(1, 5))
-	w.commit(t, 0, bus.Position{Offset: 4, Meta: "intent"})
-	w.close(t)
-	w.wipe(t, "*.seg")
-	w.open(t)
-	p, err := w.group(t).Committed(t.Context(), 0)
-	if err != nil || p.Offset != -1 {
-		t.Fatalf("position %+v, %v", p, err)
-	}
-	if e := w.spools[sensor.Live].Producer().Epoch; e != 2 {
-		t.Fatalf("epoch %d", e)
+func TestWipedSpoolBeginsAnew(t *testing.T) {
+	for _, what := range []string{"*.seg", "*"} { // with and without the file that tells of the old one
+		w := newWorld(t)
+		w.publish(t, sensor.Live, bustest.Messages(1, 5))
+		w.commit(t, 0, bus.Position{Offset: 4, Meta: "intent"})
+		before := w.spools[sensor.Live].Producer().Epoch
+		w.close(t)
+		w.wipe(t, what)
+		w.open(t) // within the same second
+		p, err := w.group(t).Committed(t.Context(), 0)
+		if err != nil || p.Offset != -1 {
+			t.Fatalf("position %+v, %v", p, err)
+		}
+		if e := w.spools[sensor.Live].Producer().Epoch; e <= before {
+			t.Fatalf("epoch %d after %d", e, before)
+		}
 	}
 }
 
-// Without its meta file nobody told the spool that there had been one: epoch 1 again. The commit file knows better.
-func TestWipedSpoolWithoutATraceIsRefused(t *testing.T) {
+// The clock was ahead when the spool was made, and it is lost with all that told of it: the commits know better.
+func TestSpoolOfALowerEpochIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t, sensor.Live, bustest.Messages(1, 5))
 	w.commit(t, 0, bus.Position{Offset: 4, Meta: "intent"})
+	before := w.spools[sensor.Live].Producer().Epoch
 	w.close(t)
 	w.wipe(t, "*")
-	s, err := spool.Open(spool.Config{Dir: filepath.Join(w.dir, "spool", "live"), Gateway: "gw"})
+	early := func() time.Time { return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) }
+	s, err := spool.Open(spool.Config{Dir: filepath.Join(w.dir, "spool", "live"), Gateway: "gw", Clock: early})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,15 +267,16 @@ func TestWipedSpoolWithoutATraceIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.wipe(t, "*") // with the hint the epoch rises, and all is clear
-	hinted := func() *spool.Spool {
-		s, err := spool.Open(spool.Config{Dir: filepath.Join(w.dir, "spool", "live"), Gateway: "gw", PreviousEpoch: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}()
-	if err := hinted.Close(); err != nil {
+	w.wipe(t, "*") // with what the commits know the epoch rises, and all is clear
+	known, err := LastEpochs(w.dir, []string{"ingest"})
+	if err != nil || known[0] != before {
+		t.Fatalf("epochs %v, want %d; %v", known, before, err)
+	}
+	s, err = spool.Open(spool.Config{Dir: filepath.Join(w.dir, "spool", "live"), Gateway: "gw", Clock: early, PreviousEpoch: known[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.open(t)
