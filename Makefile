@@ -1,5 +1,5 @@
 # make run   a living city on this machine, map in the browser
-# make test  everything that can run here; says what it did not run and why
+# make test  everything that can run here; says what it did not run and why (scripts/kafka fetches Apache Kafka for it)
 # make build bin/situ bin/gateway bin/ingester bin/query
 
 SHELL   := /bin/bash
