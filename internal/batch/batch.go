@@ -21,6 +21,7 @@ import (
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -66,8 +67,10 @@ type Pump struct {
 	msg   sensor.Message
 	batch sensor.Batch
 
+	core protocol.Sender // what is on the bus and what is under way; Run's goroutine alone changes it
+
 	mu    sync.Mutex // guards next and moved
-	next  uint64     // everything before it is on the bus
+	next  uint64     // core.Next(), for other goroutines
 	moved chan struct{}
 }
 
@@ -87,6 +90,7 @@ func New(cfg Config) *Pump {
 	}
 	p := &Pump{cfg: cfg, log: cfg.Logger.With("component", "batch", "lane", cfg.Spool.Producer().Lane), moved: make(chan struct{})}
 	p.next = readHint(cfg.Spool)
+	p.core = protocol.NewSender(p.next, cfg.MaxRows)
 	return p
 }
 
@@ -98,25 +102,18 @@ func (p *Pump) Run(ctx context.Context) error {
 			p.r = nil
 		}
 	}()
-	limit := 0 // messages a range may have, after one was too large; 0 = any number
 	for {
-		from, to, err := p.gather(ctx, limit)
+		from, to, err := p.gather(ctx, p.core.Limit())
 		if err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
-		err = p.publish(ctx, from, to)
-		if errors.Is(err, bus.ErrTooLarge) {
-			limit = int(to-from+1) / 2
-			p.log.Info("range is too large for the bus: halving it", "from", from, "to", to, "err", err)
-			continue
-		}
-		if err != nil {
+		if err := p.core.Begin(to); err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
-		if limit *= 2; limit > p.cfg.MaxRows { // what was too large once may be so again: grow slowly
-			limit = 0
+		if err := p.publish(ctx, from, to); err != nil {
+			return fmt.Errorf("batch: %w", err)
 		}
-		if err := p.done(to + 1); err != nil {
+		if err := p.done(p.core.Next()); err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
 	}
@@ -150,7 +147,7 @@ func (p *Pump) Next() uint64 {
 func (p *Pump) gather(ctx context.Context, limit int) (from, to uint64, err error) {
 	p.batch.Watermarks = nil // the same messages may be gathered again
 	p.batch.Reset()
-	from = p.next
+	from = p.core.Next()
 	if g, ok := p.gapAt(from); ok {
 		p.batch.Gaps = append(p.batch.Gaps, g)
 		return g.From, g.To, nil
@@ -226,10 +223,10 @@ func (p *Pump) gapAt(seq uint64) (sensor.Gap, bool) {
 	return sensor.Gap{}, false
 }
 
-// publish sends the batch until the bus has it. ErrTooLarge only if it can be made smaller.
+// publish sends the batch until its range is resolved: the bus has it, or it must be cut.
 func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 	log, producer, began := bus.LogID(p.cfg.Spool.LogID()), p.cfg.Spool.Producer(), time.Now()
-	wait := firstWait
+	wait, one := firstWait, from == to || p.batch.Messages == 1
 	for attempt := 1; ; attempt++ {
 		err := failpoint.Hit(failpoint.BatchProduce)
 		if err == nil {
@@ -237,16 +234,12 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 				err = failpoint.Hit(failpoint.BatchProduced)
 			}
 		}
-		switch {
-		case err == nil:
-			if p.cfg.OnPublish != nil {
-				p.cfg.OnPublish(Published{From: from, To: to, Rows: p.batch.Len(), Attempts: attempt, Took: time.Since(began)})
-			}
-			return nil
-		case ctx.Err() != nil:
+		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
-		case errors.Is(err, bus.ErrTooLarge) && from < to && p.batch.Messages > 1:
-			return err
+		}
+		if again := p.core.Answered(answer(err), one); !again {
+			p.tell(Published{From: from, To: to, Rows: p.batch.Len(), Attempts: attempt, Took: time.Since(began)}, err)
+			return nil
 		}
 		if attempt&(attempt-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
 			p.log.Warn("the bus has not taken a range: sending it again", "from", from, "to", to, "attempt", attempt, "err", err)
@@ -258,9 +251,34 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 	}
 }
 
+// answer is what an error of Publish means.
+func answer(err error) protocol.Answer {
+	switch {
+	case err == nil:
+		return protocol.OK
+	case errors.Is(err, bus.ErrTooLarge):
+		return protocol.TooLarge
+	}
+	return protocol.Unknown
+}
+
+// tell says that a range is over.
+func (p *Pump) tell(r Published, err error) {
+	switch {
+	case err != nil:
+		p.log.Info("range is too large for the bus: halving it", "from", r.From, "to", r.To, "err", err)
+	case p.cfg.OnPublish != nil:
+		p.cfg.OnPublish(r)
+	}
+}
+
 // done notes that the bus has everything before next, and frees it.
 func (p *Pump) done(next uint64) error {
 	p.mu.Lock()
+	if p.next == next { // the range was cut
+		p.mu.Unlock()
+		return nil
+	}
 	p.next = next
 	close(p.moved)
 	p.moved = make(chan struct{})

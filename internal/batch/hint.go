@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/spool"
 )
 
@@ -24,10 +25,10 @@ func readHint(s *spool.Spool) uint64 {
 	}
 	var log string
 	var seq uint64
-	if n, err := fmt.Sscanf(string(b), "%s %d\n", &log, &seq); n != 2 || err != nil || log != fmt.Sprintf("%x", s.LogID()) || seq > next {
-		return first
+	if n, err := fmt.Sscanf(string(b), "%s %d\n", &log, &seq); n != 2 || err != nil || log != fmt.Sprintf("%x", s.LogID()) {
+		seq = 0
 	}
-	return max(first, seq)
+	return protocol.Resume(seq, first, next)
 }
 
 func writeHint(s *spool.Spool, next uint64) error {

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -19,6 +20,8 @@ var (
 	ErrOffset = errors.New("offset is not in the log")
 	// ErrGeneration: this process no longer owns the partition; whatever it was doing must be dropped.
 	ErrGeneration = errors.New("partition belongs to a newer owner")
+	// ErrUnanswered: nobody knows whether the request was done, and it may be done yet.
+	ErrUnanswered = errors.New("no answer")
 )
 
 // LogID names one incarnation of a log. It goes into deduplication tokens, so that a log that was made anew
@@ -47,18 +50,17 @@ type Log interface {
 // MaxFetchBytes bounds what one Fetch reads beyond its first message.
 const MaxFetchBytes = 64 << 20
 
-// Position is where a group stands in a partition: everything before Offset is done.
-type Position struct {
-	Offset int64  // -1: nothing was ever committed
-	Meta   string // the ingester's intent (internal/ingester), opaque here
-}
+// Position is where a group stands in a partition: everything before Offset is done (-1: nothing was ever committed).
+// Meta is the ingester's intent, opaque here.
+type Position = protocol.Position
 
 // Assignment is one partition in one process's hands.
 type Assignment interface {
 	Partition() int32
 	// Committed reads the group's position.
 	Committed(ctx context.Context) (Position, error)
-	// Commit writes it durably. ErrGeneration when the partition has a newer owner.
+	// Commit writes it durably. ErrGeneration when the partition has a newer owner; ErrUnanswered when a request is on
+	// its way that may overtake a later one, so that the caller has to wait until it cannot.
 	Commit(ctx context.Context, p Position) error
 }
 

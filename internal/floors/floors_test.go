@@ -18,8 +18,8 @@ var floorOf = map[string]int{
 	"internal/livestate": 3, "internal/warning": 3, "internal/live": 3,
 	"internal/decode": 2, "internal/registry": 2, "internal/normalize": 2, "internal/spool": 2, "internal/bus": 2,
 	"internal/store": 2, "internal/tile": 2, "internal/sqlgate": 2, "internal/batch": 2,
-	"pkg/sensor": 1,
-	"pkg/geo":    0, "schema": 0, "web": 0, "engine": 0, "internal/embedded": 0, "internal/version": 0,
+	"pkg/sensor": 1, "internal/protocol": 1,
+	"pkg/geo": 0, "schema": 0, "web": 0, "engine": 0, "internal/embedded": 0, "internal/version": 0,
 	"internal/tools": 0, "internal/failpoint": 0, "internal/publisher": 0, "internal/progress": 0, "internal/floors": 0, "internal/deps": 0, "internal/peers": 0,
 }
 
@@ -32,6 +32,7 @@ var sideways = map[string][]string{
 	"internal/store":     {"internal/store"},
 	"internal/registry":  {"internal/registry"},
 	"pkg/sensor":         {"pkg/sensor"},
+	"internal/protocol":  {"pkg/sensor"}, // whose seqs it judges
 	"pkg/geo":            {"pkg/geo"},
 	"internal/embedded":  {"internal/embedded", "engine"}, // engine: the npm manifest, as data
 	"internal/gateway":   {"internal/gateway"}, "internal/ingester": {"internal/ingester"}, "internal/query": {"internal/query"},

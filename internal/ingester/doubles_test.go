@@ -237,6 +237,20 @@ func (s *memStore) NewestBlock(_ context.Context, log string, part int32, to int
 	return newest, found, nil
 }
 
+func (s *memStore) Watermarks(_ context.Context, except string) (map[sensor.Producer]uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[sensor.Producer]uint64{}
+	for _, b := range s.blocks {
+		for p, seq := range b.Watermarks {
+			if b.Log != except {
+				all[p] = max(all[p], seq)
+			}
+		}
+	}
+	return all, nil
+}
+
 func (s *memStore) NewestTimes(_ context.Context, each func(sensor.DatastreamID, int64)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,7 +25,7 @@ func newFetcher(w *worker, watermarks map[sensor.Producer]uint64) *fetcher {
 	f := &fetcher{w: w, watermarks: make(map[sensor.Producer]uint64), spare: make(chan *store.Block, 2), full: make(chan *store.Block)}
 	maps.Copy(f.watermarks, watermarks)
 	for range 2 {
-		f.spare <- &store.Block{Log: w.logID, Partition: w.part, Batch: new(sensor.Batch)}
+		f.spare <- &store.Block{Log: w.core.Log(), Partition: w.part, Batch: new(sensor.Batch)}
 	}
 	return f
 }

@@ -4,7 +4,7 @@
 // committed position that lets the log forget what is stored. It drops nothing: a store that is away is waited for, with
 // the same block under the same token, for as long as it takes; meanwhile Ready says why and situ_ingester_retries_total
 // counts. What it refuses is to guess: a position that the log, the commits and the store do not agree on stops it with
-// a text that says what to do (plan.go).
+// a text that says what to do (internal/protocol: MakePlan).
 //
 // One block, from s to e, of one partition:
 //
@@ -31,8 +31,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Why an ingester stops instead of guessing.
+var (
+	ErrIntent        = protocol.ErrIntent
+	ErrLogReplaced   = protocol.ErrLogReplaced
+	ErrLogShrank     = protocol.ErrLogShrank
+	ErrCommitsBehind = protocol.ErrCommitsBehind
+	ErrStoreBehind   = protocol.ErrStoreBehind
 )
 
 // Store is what the ingester asks of internal/store.
@@ -42,6 +52,7 @@ type Store interface {
 	InsertBeside(ctx context.Context, b *store.Block) error
 	InsertBlock(ctx context.Context, b *store.Block) error
 	NewestBlock(ctx context.Context, log string, partition int32, to int64) (store.StoredBlock, bool, error)
+	Watermarks(ctx context.Context, except string) (map[sensor.Producer]uint64, error)
 	NewestTimes(ctx context.Context, each func(sensor.DatastreamID, int64)) error
 }
 

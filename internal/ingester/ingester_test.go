@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -142,7 +143,7 @@ func TestCommitTakesTheNextIntentAlong(t *testing.T) {
 			t.Error(err)
 		}
 		for n, c := range commits {
-			if i, err := parseIntent(c.Meta); err != nil || i == nil || i.From != c.Offset || c.Offset != int64(2*n) || i.To != c.Offset+2 {
+			if i, err := protocol.ParseIntent(c.Meta); err != nil || i == nil || i.From != c.Offset || c.Offset != int64(2*n) || i.To != c.Offset+2 {
 				t.Errorf("at insert %d: %+v", n, c)
 			}
 		}
@@ -221,7 +222,7 @@ func TestStopWithoutAStoreEnds(t *testing.T) {
 		if d := time.Since(began); d > DefaultPatience {
 			t.Errorf("took %s", d)
 		}
-		if i, err := parseIntent(r.group.at[0].Meta); err != nil || i == nil {
+		if i, err := protocol.ParseIntent(r.group.at[0].Meta); err != nil || i == nil {
 			t.Errorf("the intent is gone: %+v %v", r.group.at[0], err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 )
 
@@ -34,7 +35,7 @@ func (g *Ingester) partition(ctx context.Context, a bus.Assignment) error {
 	return err
 }
 
-// worker is the shell around plan and position: it has one goroutine that fetches and one that stores.
+// worker is the shell around protocol.Partition: it does what that asks for. One goroutine fetches and one stores.
 type worker struct {
 	*Ingester
 	a      bus.Assignment
@@ -43,68 +44,255 @@ type worker struct {
 	where  string // as Ready names it
 	logger *slog.Logger
 
-	logID string
-	pos   position
+	core      *protocol.Partition
+	fetcher   *fetcher
+	stop      func()       // ends the reading ahead; nil before it began
+	block     *store.Block // the one under way
+	announced time.Time    // when its intent was sent to be committed
 }
 
+// run goes step after step until the core stops or ctx ends.
 func (w *worker) run(ctx context.Context) error {
-	p, err := w.recover(ctx)
-	if err != nil {
-		return err
-	}
-	w.pos = position{log: w.logID, schema: store.SchemaVersion(), first: p.first, offset: p.offset}
-	f := newFetcher(w, p.watermarks)
-	if err := f.catchUp(ctx, p.readFrom, p.offset); err != nil {
-		return err
-	}
-	if p.replay != nil {
-		if err := w.replay(ctx, f, p); err != nil {
-			return err
-		}
-	}
-	return w.follow(ctx, f)
-}
-
-// recover finds out where the partition stands.
-func (w *worker) recover(ctx context.Context) (plan, error) {
 	if err := failpoint.Hit(failpoint.IngesterRecover); err != nil {
-		return plan{}, err
+		return err
 	}
 	if err := w.loadRecency(ctx); err != nil {
-		return plan{}, err
+		return err
 	}
-	k := known{partition: w.part, schema: store.SchemaVersion()}
-	if err := w.few(ctx, "position", func(ctx context.Context) error { return w.standing(ctx, &k) }); err != nil {
-		return plan{}, err
-	}
-	w.logID = k.log
-	err := w.retry(ctx, "recover", func(ctx context.Context) (err error) {
-		if k.newest, k.newestFound, err = w.opt.Store.NewestBlock(ctx, w.logID, w.part, math.MaxInt64); err != nil {
+	w.core = protocol.NewPartition(w.part, store.SchemaVersion())
+	defer func() {
+		if w.stop != nil {
+			w.stop()
+		}
+	}()
+	for {
+		s := w.core.Next()
+		if s.Do == protocol.Stop {
+			return w.core.Err()
+		}
+		more, err := w.step(ctx, s)
+		if err != nil || !more {
 			return err
 		}
-		k.before, k.beforeFound, err = w.opt.Store.NewestBlock(ctx, w.logID, w.part, k.committed.Offset)
-		return err
-	})
-	if err != nil {
-		return plan{}, err
 	}
-	return makePlan(k)
 }
 
-// standing reads what the bus knows.
-func (w *worker) standing(ctx context.Context, k *known) error {
+// step does one step and answers it. False: the reading has ended, and nothing is under way.
+func (w *worker) step(ctx context.Context, s protocol.Step) (more bool, err error) {
+	switch s.Do {
+	case protocol.AskLog:
+		err = w.few(ctx, s.Do.String(), w.standing)
+	case protocol.AskStore:
+		err = w.retry(ctx, s.Do.String(), func(ctx context.Context) error { return w.found(ctx, s.Log) })
+	case protocol.AskSeen:
+		err = w.retry(ctx, s.Do.String(), func(ctx context.Context) error {
+			seen, err := w.opt.Store.Watermarks(ctx, s.Log)
+			if err == nil {
+				w.core.Seen(seen)
+			}
+			return err
+		})
+	case protocol.CatchUp:
+		if err = w.reader().catchUp(ctx, s.From, s.To); err == nil {
+			w.core.Done()
+		}
+	case protocol.Refetch:
+		err = w.refetch(ctx, s)
+	case protocol.Poll, protocol.Fetch:
+		return w.take(ctx, s)
+	default:
+		err = w.write(ctx, s)
+	}
+	return err == nil, err
+}
+
+// reader is the fetcher, with the watermarks of the plan at first.
+func (w *worker) reader() *fetcher {
+	if w.fetcher == nil {
+		w.fetcher = newFetcher(w, w.core.Plan().Watermarks)
+	}
+	return w.fetcher
+}
+
+// refetch makes the block of a committed intent again.
+func (w *worker) refetch(ctx context.Context, s protocol.Step) (err error) {
+	if err := failpoint.Hit(failpoint.IngesterReplay); err != nil {
+		return err
+	}
+	w.m.replays.Inc()
+	if w.block, err = w.reader().exactly(ctx, s.From, s.To); err != nil {
+		return err
+	}
+	w.logger.Info("replaying the block under way at the last end", "from", s.From, "to", s.To, "stored", w.core.Plan().Stored,
+		"rows", w.block.Batch.Len())
+	w.prepare()
+	stored := w.core.Plan().Stored
+	w.core.Done()
+	if stored {
+		w.release()
+	}
+	return nil
+}
+
+// take gives the core the next block, if there is one, or says that there is none yet.
+func (w *worker) take(ctx context.Context, s protocol.Step) (more bool, err error) {
+	if w.stop == nil {
+		w.stop = w.reader().start(ctx, s.From)
+	}
+	b, ok := w.fetcher.ready()
+	switch {
+	case !ok && s.Do == protocol.Poll:
+		w.core.Nothing()
+		return true, nil
+	case !ok:
+		if b, ok = w.fetcher.next(); !ok {
+			return false, w.fetcher.err()
+		}
+	}
+	w.block = b
+	w.prepare()
+	w.core.Fetched(b.To, w.registryVersion())
+	return true, nil
+}
+
+// prepare is what a block needs once, before its writes.
+func (w *worker) prepare() {
+	w.announced = time.Now()
+	w.block.Repeats = w.recency.repeats(w.block.Repeats[:0], w.block.Batch)
+}
+
+func (w *worker) release() {
+	w.fetcher.give(w.block)
+	w.block = nil
+}
+
+// write does a step that leaves something behind: one try after the other, and the core hears of each that failed.
+func (w *worker) write(ctx context.Context, s protocol.Step) error {
+	for _, n := range w.writes(s) {
+		again := w.retry
+		if s.Do == protocol.Commit {
+			again = w.few
+		}
+		err := again(ctx, n.name, func(ctx context.Context) error {
+			err := failpoint.HitIn("ingester", n.point)
+			if err == nil {
+				err = n.do(ctx)
+			}
+			if err != nil {
+				w.core.Failed(errors.Is(err, bus.ErrUnanswered))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.written(ctx, s)
+}
+
+// written tells the core, and counts a block that is stored.
+func (w *worker) written(ctx context.Context, s protocol.Step) error {
+	w.core.Done()
+	switch {
+	case s.Do == protocol.Commit && s.Position.Meta != "":
+		return failpoint.Hit(failpoint.IngesterIntended)
+	case s.Do == protocol.Record:
+		w.count(ctx, w.block)
+		w.release()
+		return failpoint.Hit(failpoint.IngesterStored)
+	}
+	return nil
+}
+
+// named is one call to the bus or the store.
+type named struct {
+	name  string // in metrics and logs
+	point string // its failpoint
+	do    func(context.Context) error
+}
+
+// writes lists the calls of a step.
+func (w *worker) writes(s protocol.Step) []named {
+	b := w.block
+	switch s.Do {
+	case protocol.Commit:
+		point := "commit"
+		if s.Position.Meta != "" {
+			point = "intent"
+		}
+		return []named{{"commit", point, w.commit}}
+	case protocol.Before:
+		return []named{{"repeats", "repeats", func(ctx context.Context) error { return w.opt.Store.InsertRepeats(ctx, b) }}}
+	case protocol.Rows:
+		return []named{{"rows", "rows", w.rows}}
+	case protocol.Beside: // all of it may be repeated
+		return []named{
+			{"beside", "beside", func(ctx context.Context) error { return w.opt.Store.InsertBeside(ctx, b) }},
+			{"declare", "declare", func(ctx context.Context) error { return w.declare(ctx, b) }},
+		}
+	}
+	return []named{{"record", "record", func(ctx context.Context) error { return w.opt.Store.InsertBlock(ctx, b) }}}
+}
+
+// rows inserts the block's observations. Whoever slept since the intent compares them: another may have stored them.
+func (w *worker) rows(ctx context.Context) error {
+	if time.Since(w.announced) > protocol.Lease {
+		w.core.Late()
+	}
+	return w.opt.Store.InsertRows(ctx, w.block, w.core.Next().Doubtful)
+}
+
+// commit writes the position. One that had no answer is waited for before: it may be on its way still.
+func (w *worker) commit(ctx context.Context) error {
+	s := w.core.Next()
+	if s.Settle {
+		select {
+		case <-time.After(protocol.Lease):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.announced = time.Now()
+	return w.a.Commit(ctx, s.Position)
+}
+
+// standing asks what the bus knows.
+func (w *worker) standing(ctx context.Context) error {
 	id, err := w.opt.Log.ID(ctx, w.part)
 	if err != nil {
 		return fmt.Errorf("read id of the log: %w", err)
 	}
-	k.log = id.String()
-	if k.first, k.next, err = w.opt.Log.Bounds(ctx, w.part); err != nil {
+	first, next, err := w.opt.Log.Bounds(ctx, w.part)
+	if err != nil {
 		return fmt.Errorf("read bounds of the log: %w", err)
 	}
-	if k.committed, err = w.a.Committed(ctx); err != nil {
+	at, err := w.a.Committed(ctx)
+	if err != nil {
 		return fmt.Errorf("read committed position: %w", err)
 	}
+	w.core.Standing(id.String(), first, next, at)
 	return nil
+}
+
+// found asks what the store knows.
+func (w *worker) found(ctx context.Context, log string) error {
+	newest, err := w.newest(ctx, log, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	before, err := w.newest(ctx, log, w.core.Offset())
+	if err == nil {
+		w.core.Found(newest, before)
+	}
+	return err
+}
+
+func (w *worker) newest(ctx context.Context, log string, to int64) (*protocol.StoredBlock, error) {
+	b, found, err := w.opt.Store.NewestBlock(ctx, log, w.part, to)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &b, nil
 }
 
 // loadRecency asks the store what it has, whenever another process may have stored since the last time.
@@ -115,63 +303,6 @@ func (w *worker) loadRecency(ctx context.Context) error {
 	})
 }
 
-// replay stores the block of a committed intent once more.
-func (w *worker) replay(ctx context.Context, f *fetcher, p plan) error {
-	if err := failpoint.Hit(failpoint.IngesterReplay); err != nil {
-		return err
-	}
-	w.m.replays.Inc()
-	w.pos.resume(p.replay.To)
-	b, err := f.exactly(ctx, p.replay.From, p.replay.To)
-	if err != nil {
-		return err
-	}
-	w.logger.Info("replaying the block under way at the last end", "from", p.replay.From, "to", p.replay.To, "stored", p.stored, "rows", b.Batch.Len())
-	if !p.stored {
-		if err := w.store(ctx, b, true); err != nil {
-			return err
-		}
-	}
-	w.pos.stored()
-	f.give(b)
-	return nil
-}
-
-// follow stores block after block.
-func (w *worker) follow(ctx context.Context, f *fetcher) error {
-	stop := f.start(ctx, w.pos.offset)
-	defer stop()
-	for {
-		b, ok := f.ready()
-		if !ok {
-			if err := w.commitRest(ctx); err != nil {
-				return err
-			}
-			if b, ok = f.next(); !ok {
-				return f.err()
-			}
-		}
-		at, err := w.pos.begin(b.To, w.registryVersion())
-		if err != nil {
-			return err
-		}
-		if err := failpoint.Hit(failpoint.IngesterIntent); err != nil {
-			return err
-		}
-		if err := w.commit(ctx, at); err != nil {
-			return err
-		}
-		if err := failpoint.Hit(failpoint.IngesterIntended); err != nil {
-			return err
-		}
-		if err := w.store(ctx, b, false); err != nil {
-			return err
-		}
-		w.pos.stored()
-		f.give(b)
-	}
-}
-
 func (w *worker) registryVersion() uint64 {
 	if w.opt.RegistryVersion == nil {
 		return 0
@@ -179,57 +310,11 @@ func (w *worker) registryVersion() uint64 {
 	return w.opt.RegistryVersion()
 }
 
-// store takes a block through the store's steps, in their order, each until it succeeds.
-func (w *worker) store(ctx context.Context, b *store.Block, doubtful bool) error {
-	b.Repeats = w.recency.repeats(b.Repeats[:0], b.Batch)
-	for _, s := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"repeats", func(ctx context.Context) error { return w.opt.Store.InsertRepeats(ctx, b) }},
-		{"rows", func(ctx context.Context) error {
-			err := w.opt.Store.InsertRows(ctx, b, doubtful)
-			doubtful = true // after an error nobody knows what arrived
-			return err
-		}},
-		{"beside", func(ctx context.Context) error { return w.opt.Store.InsertBeside(ctx, b) }},
-		{"declare", func(ctx context.Context) error { return w.declare(ctx, b) }},
-		{"record", func(ctx context.Context) error { return w.opt.Store.InsertBlock(ctx, b) }},
-	} {
-		err := w.retry(ctx, s.name, func(ctx context.Context) error {
-			if err := failpoint.HitIn("ingester", s.name); err != nil {
-				return err
-			}
-			return s.do(ctx)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	w.count(ctx, b)
-	return failpoint.Hit(failpoint.IngesterStored)
-}
-
 func (w *worker) declare(ctx context.Context, b *store.Block) error {
 	if w.opt.Declare == nil || len(b.Batch.Declarations) == 0 {
 		return nil
 	}
 	return w.opt.Declare(ctx, b.Batch.Declarations)
-}
-
-func (w *worker) commitRest(ctx context.Context) error {
-	at, ok := w.pos.rest()
-	if !ok {
-		return nil
-	}
-	if err := failpoint.Hit(failpoint.IngesterCommit); err != nil {
-		return err
-	}
-	return w.commit(ctx, at)
-}
-
-func (w *worker) commit(ctx context.Context, at bus.Position) error {
-	return w.few(ctx, "commit", func(ctx context.Context) error { return w.a.Commit(ctx, at) })
 }
 
 // fewTries bounds how often the bus is asked again. A full disk heals; a disk that failed a sync does not.
@@ -240,7 +325,10 @@ func (w *worker) few(ctx context.Context, step string, do func(context.Context) 
 	tries := 0
 	return w.retry(ctx, step, func(ctx context.Context) error {
 		err := do(ctx)
-		if tries++; err != nil && (tries >= fewTries || errors.Is(err, bus.ErrGeneration) || errors.Is(err, bus.ErrOffset)) {
+		if !errors.Is(err, bus.ErrUnanswered) { // it may come back for ever
+			tries++
+		}
+		if err != nil && (tries >= fewTries || errors.Is(err, bus.ErrGeneration) || errors.Is(err, bus.ErrOffset)) {
 			return final{err}
 		}
 		return err
@@ -307,7 +395,7 @@ func (w *worker) explainOffset(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("partition %d: the log holds offsets %d to %d and the next to store is %d: %w; what lies between was freed "+
 		"before it was stored, or the log is not the one that was read before. situ does not skip by itself: bring the log back, "+
-		"or remove the group's commits to begin with what is there", w.part, first, next-1, w.pos.offset, err)
+		"or remove the group's commits to begin with what is there", w.part, first, next-1, w.core.Offset(), err)
 }
 
 func (w *worker) count(ctx context.Context, b *store.Block) {

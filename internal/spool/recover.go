@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -118,11 +119,11 @@ const sane = 1577836800
 func (s *Spool) newEpoch(previous uint32) uint32 {
 	now := s.cfg.Clock()
 	if now.Unix() >= sane && now.Unix() < 1<<32 {
-		return max(previous+1, uint32(now.Unix()))
+		return protocol.NextEpoch(previous, uint32(now.Unix()))
 	}
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
-	epoch := max(previous+1, 1+binary.LittleEndian.Uint32(b[:])%(sane-1))
+	epoch := protocol.NextEpoch(previous, 1+binary.LittleEndian.Uint32(b[:])%(sane-1))
 	s.log.Warn("the clock was never set: the new spool's epoch is a random number", "component", "spool", "dir", s.cfg.Dir,
 		"clock", now.UTC().Format(time.RFC3339), "epoch", epoch)
 	return epoch

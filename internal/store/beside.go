@@ -12,6 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -166,10 +167,7 @@ func (s *Store) typesOf(ctx context.Context, table, columns string) ([]clickhous
 }
 
 // StoredBlock is what is known of a block that is in the tables.
-type StoredBlock struct {
-	From, To   int64
-	Watermarks map[sensor.Producer]uint64
-}
+type StoredBlock = protocol.StoredBlock
 
 // NewestBlock gives the stored block of a log's partition that ends last among those ending at or before `to`.
 func (s *Store) NewestBlock(ctx context.Context, log string, partition int32, to int64) (b StoredBlock, found bool, err error) {
@@ -191,4 +189,23 @@ func (s *Store) NewestBlock(ctx context.Context, log string, partition int32, to
 		return nil
 	}, clickhouse.Named("log", log), clickhouse.Named("part", partition), clickhouse.Named("to", to))
 	return b, found, wrap("read newest block", err)
+}
+
+// Watermarks gives the highest seq of each producer that is stored by way of logs other than except.
+func (s *Store) Watermarks(ctx context.Context, except string) (map[sensor.Producer]uint64, error) {
+	all := make(map[sensor.Producer]uint64)
+	err := s.each(ctx, `SELECT w.1, w.2, w.3, max(w.4) FROM ~ingest_blocks
+		ARRAY JOIN arrayZip(watermark_gateway, watermark_epoch, watermark_lane, watermark_seq) AS w
+		WHERE log != {log:String} GROUP BY 1, 2, 3`, func(r driver.Rows) error {
+		var gateway string
+		var epoch uint32
+		var lane uint8
+		var seq uint64
+		if err := r.Scan(&gateway, &epoch, &lane, &seq); err != nil {
+			return err
+		}
+		all[sensor.Producer{Gateway: gateway, Epoch: epoch, Lane: sensor.Lane(lane)}] = seq
+		return nil
+	}, clickhouse.Named("log", except))
+	return all, wrap("read watermarks", err)
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -31,58 +33,60 @@ type Pair struct {
 
 // Token names the block in deduplication tokens.
 func (b *Block) Token() string {
-	return b.Log + "/" + strconv.Itoa(int(b.Partition)) + "/" + strconv.FormatInt(b.From, 10) + "-" + strconv.FormatInt(b.To, 10)
+	return protocol.Block{Log: b.Log, Partition: b.Partition, From: b.From, To: b.To}.Token()
 }
 
 // InsertRows puts the block's observations into their table, one INSERT for each month, so that each is in whole or not
 // at all. Its rows are readable when it returns.
 //
 // doubtful says that an earlier try may have put some of them there: the process before died, or the last call ended in
-// an error. The engine's own memory of tokens is not enough then. It is written in one step and the rows in another, so
-// a kill between the two, or a power cut, leaves a token without rows or rows without a token. So a doubtful block is
-// compared by identity first, and again after the insert that the token may have swallowed.
+// an error. What then protects them is protocol.Part's to say.
 func (s *Store) InsertRows(ctx context.Context, b *Block, doubtful bool) error {
 	s.inserting.Lock()
 	defer s.inserting.Unlock()
+	began := time.Now()
 	return s.rows.months(b.Batch, func(yyyymm int, rows *sensor.Batch) error {
 		if err := failpoint.Hit(failpoint.StorePart); err != nil {
 			return err
 		}
-		token := b.Token() + "/observations/" + strconv.Itoa(yyyymm)
-		var err error
-		if doubtful {
-			err = s.insertMissing(ctx, token, yyyymm, rows)
-		} else {
-			err = s.insertRows(ctx, token, rows)
+		part := protocol.NewPart(doubtful)
+		if time.Since(began) > protocol.Lease {
+			part.Late()
 		}
-		if err != nil {
+		if err := s.insertPart(ctx, &part, b.Token()+"/observations/"+strconv.Itoa(yyyymm), yyyymm, rows); err != nil {
 			return err
 		}
 		return failpoint.Hit(failpoint.StoreParted)
 	})
 }
 
-func (s *Store) insertMissing(ctx context.Context, token string, yyyymm int, rows *sensor.Batch) error {
-	for try := 0; ; try++ {
-		missing, err := s.missing(ctx, yyyymm, rows)
-		if err != nil || missing.Len() == 0 {
-			return err
+func (s *Store) insertPart(ctx context.Context, part *protocol.Part, token string, yyyymm int, rows *sensor.Batch) (err error) {
+	missing, looked := rows, time.Now()
+	for {
+		if time.Since(looked) > protocol.Lease {
+			part.Late()
 		}
-		switch {
-		case try == 2:
+		step := part.Next()
+		switch step.Do {
+		case protocol.PartDone:
+			return nil
+		case protocol.PartFail:
 			return wrap("insert observations", fmt.Errorf("%d of %d rows of block %s are still missing after the inserts", missing.Len(), rows.Len(), token))
-		case try == 1:
-			// The engine took the token for one it knows, but the rows are not there: only another token gets them in.
-			s.log.Warn("rows were missing behind a known token", "component", "store", "token", token, "rows", missing.Len())
-			err = s.insertRows(ctx, token+"/again", missing)
-		case missing.Len() == rows.Len():
-			err = s.insertRows(ctx, token, rows)
-		default: // one INSERT is whole or not at all, but a part may have been lost or taken away since
-			s.log.Warn("block is there in part", "component", "store", "token", token, "missing", missing.Len(), "of", rows.Len())
-			err = s.insertRows(ctx, token+"/rest", missing)
-		}
-		if err != nil {
-			return err
+		case protocol.PartLook:
+			looked = time.Now()
+			if missing, err = s.missing(ctx, yyyymm, rows); err != nil {
+				return err
+			}
+			part.Looked(missing.Len(), rows.Len())
+		case protocol.PartInsert:
+			if step.Suffix != "" { // the engine knows a token whose rows are not there, or has some of a block's rows
+				s.log.Warn("block is there in part, or its token without its rows", "component", "store", "token", token+step.Suffix,
+					"missing", missing.Len(), "of", rows.Len())
+			}
+			if err = s.insertRows(ctx, token+step.Suffix, missing); err != nil {
+				return err
+			}
+			part.Inserted()
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Batch struct {
 
 	// Watermarks holds, per producer, the highest seq ever added. Reset keeps it: it belongs to the reader's
 	// position in the log, not to one batch. A message with a seq not above it is a repeat (DESIGN §5 rule 1).
-	Watermarks map[Producer]uint64
+	Watermarks Watermarks
 }
 
 // LoggedDeadLetter is a DeadLetter with its identity and arrival.
@@ -101,17 +101,19 @@ func (b *Batch) Add(p Producer, seq uint64, m *Message) bool {
 
 // See raises the producer's watermark to `to` and counts the messages from..to, unless they were all seen before.
 // It is for readers that add rows by themselves (a Kafka message holds a whole range of messages).
-func (b *Batch) See(p Producer, from, to uint64) bool {
+func (b *Batch) See(p Producer, from, to uint64) bool { return b.SeeFrom(p, from, to) < to }
+
+// SeeFrom is See for a range of which the beginning may have been seen: what stands at or below the seq it gives is a
+// repeat.
+func (b *Batch) SeeFrom(p Producer, from, to uint64) (seen uint64) {
 	if b.Watermarks == nil {
-		b.Watermarks = make(map[Producer]uint64)
+		b.Watermarks = make(Watermarks)
 	}
-	if to <= b.Watermarks[p] {
-		b.Duplicates += int(to - from + 1)
-		return false
-	}
-	b.Watermarks[p] = to
-	b.Messages += int(to - from + 1)
-	return true
+	seen = b.Watermarks.Raise(p, to)
+	repeats := max(seen+1, from) - from
+	b.Duplicates += int(repeats)
+	b.Messages += int(to - from + 1 - repeats)
+	return seen
 }
 
 // ProducerIndex finds or adds p in the dictionary; a batch has a handful of producers.

@@ -1,48 +1,25 @@
 package inproc
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
-	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/protocol"
 )
 
-// commit is one line of the file: where a group stands in a partition.
-type commit struct {
-	Part       int32
-	Generation uint64
-	Log        bus.LogID // the incarnation of the log that Offset is of
-	Epoch      uint32
-	Offset     int64
-	Meta       string
-}
+type commit = protocol.CommitRecord
 
-// The file <group>.commits is a sequence of records, little endian:
-//
-//	uint32 length of the body · uint32 CRC-32C of the body
-//	body: int32 partition · uint64 generation · 16 bytes logID · uint32 epoch · int64 offset · meta to the end
-//
-// Each is synced before the next is written, so only the last can be torn; a broken one before a whole one is damage.
-// When the file has grown it is written anew with the two newest commits of each partition, then renamed.
-const (
-	commitHeader = 8
-	commitFixed  = 4 + 8 + 16 + 4 + 8
-	maxCommit    = 1 << 20
-	rewriteAt    = 1 << 20
-)
+// rewriteAt is the size at which the file <group>.commits is written anew with the two newest commits of each
+// partition, then renamed. Its records are internal/protocol's.
+const rewriteAt = 1 << 20
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-var errCommits = errors.New("commit file is damaged")
+var errCommits = protocol.ErrCommits
 
 // commitFile is the open file and the two newest commits of each partition.
 type commitFile struct {
@@ -50,8 +27,8 @@ type commitFile struct {
 	f    *os.File
 	size int64
 
-	mu     sync.Mutex // guards newest and failed
-	newest map[int32][]commit
+	mu     sync.Mutex // guards what follows
+	core   protocol.Commits
 	failed error // after a failed sync nothing is known of the file, so nothing more is promised
 }
 
@@ -59,7 +36,7 @@ func openCommits(dir, group string) (*commitFile, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	c := &commitFile{path: filepath.Join(dir, group+".commits"), newest: map[int32][]commit{}}
+	c := &commitFile{path: filepath.Join(dir, group+".commits")}
 	f, err := os.OpenFile(c.path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
@@ -86,15 +63,13 @@ func LastEpochs(dir string, groups []string) (map[int32]uint32, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &commitFile{f: f, newest: map[int32][]commit{}}
+		c := &commitFile{f: f}
 		err = errors.Join(c.load(), f.Close())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
-		for part, rs := range c.newest {
-			for _, r := range rs {
-				last[part] = max(last[part], r.Epoch)
-			}
+		for part, epoch := range c.core.Epochs() {
+			last[part] = max(last[part], epoch)
 		}
 	}
 	return last, nil
@@ -106,32 +81,12 @@ func (c *commitFile) load() error {
 	if err != nil {
 		return err
 	}
-	for at := 0; at < len(b); {
-		r, n, ok := parseCommit(b[at:])
-		if !ok {
-			for after := at + 1; after < len(b); after++ {
-				if _, _, ok := parseCommit(b[after:]); ok {
-					return fmt.Errorf("at offset %d: %w", at, errCommits)
-				}
-			}
-			return nil
-		}
-		c.remember(r)
-		at += n
-	}
-	return nil
-}
-
-func (c *commitFile) remember(r commit) {
-	c.newest[r.Part] = append(c.newest[r.Part], r)
-	if n := len(c.newest[r.Part]); n > 2 {
-		c.newest[r.Part] = slices.Delete(c.newest[r.Part], 0, n-2)
-	}
+	return c.core.Load(b)
 }
 
 // append makes r durable.
 func (c *commitFile) append(r commit) error {
-	if len(r.Meta) > maxCommit-commitFixed {
+	if len(r.Meta) > protocol.MaxMeta {
 		return fmt.Errorf("metadata of %d bytes", len(r.Meta))
 	}
 	c.mu.Lock()
@@ -139,7 +94,7 @@ func (c *commitFile) append(r commit) error {
 	if c.failed != nil {
 		return c.failed
 	}
-	b := appendCommit(nil, r)
+	b := protocol.AppendCommit(nil, r)
 	if err := failpoint.Hit(failpoint.BusCommit); err != nil {
 		return err
 	}
@@ -152,7 +107,7 @@ func (c *commitFile) append(r commit) error {
 	}
 	_ = failpoint.Hit(failpoint.BusCommitted) // nothing is left to fail
 	c.size += int64(len(b))
-	c.remember(r)
+	c.core.Remember(r)
 	if c.size > rewriteAt {
 		if err := c.rewrite(); err != nil {
 			c.failed = fmt.Errorf("%s stopped: %w", c.path, err)
@@ -164,12 +119,7 @@ func (c *commitFile) append(r commit) error {
 
 // rewrite puts a file with only the newest commits in the place of the present one.
 func (c *commitFile) rewrite() error {
-	var b []byte
-	for _, rs := range c.newest {
-		for _, r := range rs {
-			b = appendCommit(b, r)
-		}
-	}
+	b := c.core.Content()
 	tmp := c.path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -196,66 +146,30 @@ func (c *commitFile) rewrite() error {
 func (c *commitFile) position(part int32) commit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rs := c.newest[part]; len(rs) > 0 {
-		return rs[len(rs)-1]
-	}
-	return commit{Part: part, Offset: -1}
+	return c.core.Position(part)
 }
 
-// forget drops what is known of a partition whose log is gone.
-func (c *commitFile) forget(part int32) {
+// own makes a new owner of the partitions; allow tells whether it still is the newest.
+func (c *commitFile) own() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.newest, part)
+	return c.core.Own()
 }
 
-// generation gives the highest one ever committed under.
-func (c *commitFile) generation() (g uint64) {
-	for _, rs := range c.newest {
-		for _, r := range rs {
-			g = max(g, r.Generation)
-		}
-	}
-	return g
+func (c *commitFile) allow(generation uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.core.Allow(generation)
+}
+
+// check is protocol.Commits.Check.
+func (c *commitFile) check(part int32, log [16]byte, epoch uint32, first, next int64) (anew bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.core.Check(part, log, epoch, first, next)
 }
 
 func (c *commitFile) close() error { return c.f.Close() }
-
-func appendCommit(dst []byte, r commit) []byte {
-	at := len(dst)
-	dst = append(dst, make([]byte, commitHeader)...)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.Part))
-	dst = binary.LittleEndian.AppendUint64(dst, r.Generation)
-	dst = append(dst, r.Log[:]...)
-	dst = binary.LittleEndian.AppendUint32(dst, r.Epoch)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(r.Offset))
-	dst = append(dst, r.Meta...)
-	body := dst[at+commitHeader:]
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(dst[at+4:], crc32.Checksum(body, castagnoli))
-	return dst
-}
-
-func parseCommit(b []byte) (r commit, n int, ok bool) {
-	if len(b) < commitHeader+commitFixed {
-		return r, 0, false
-	}
-	size := int64(binary.LittleEndian.Uint32(b))
-	if size < commitFixed || size > maxCommit || size > int64(len(b)-commitHeader) {
-		return r, 0, false
-	}
-	body := b[commitHeader : commitHeader+size]
-	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[4:]) {
-		return r, 0, false
-	}
-	r.Part = int32(binary.LittleEndian.Uint32(body))
-	r.Generation = binary.LittleEndian.Uint64(body[4:])
-	copy(r.Log[:], body[12:])
-	r.Epoch = binary.LittleEndian.Uint32(body[28:])
-	r.Offset = int64(binary.LittleEndian.Uint64(body[32:]))
-	r.Meta = string(body[commitFixed:])
-	return r, commitHeader + int(size), true
-}
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

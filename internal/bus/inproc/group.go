@@ -18,9 +18,8 @@ type Group struct {
 	name    string
 	commits *commitFile
 
-	mu         sync.Mutex // guards the fields below, and orders Commits with changes of owner
-	generation uint64
-	stop       context.CancelCauseFunc // of the Consume that owns the partitions
+	mu   sync.Mutex              // orders Commits with changes of owner; guards stop
+	stop context.CancelCauseFunc // of the Consume that owns the partitions
 }
 
 var _ bus.Group = (*Group)(nil)
@@ -30,7 +29,7 @@ func openGroup(b *Bus, dir, name string) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("group %s: %w", name, err)
 	}
-	g := &Group{b: b, name: name, commits: c, generation: c.generation()}
+	g := &Group{b: b, name: name, commits: c}
 	for part := range b.spools {
 		if err := g.check(part); err != nil {
 			return nil, errors.Join(fmt.Errorf("group %s: %w", name, err), c.close())
@@ -47,9 +46,8 @@ func (g *Group) Consume(ctx context.Context, handle func(context.Context, bus.As
 	if g.stop != nil {
 		g.stop(bus.ErrGeneration)
 	}
-	g.generation++
 	g.stop = stop
-	generation := g.generation
+	generation := g.commits.own()
 	g.mu.Unlock()
 
 	eg, egctx := errgroup.WithContext(ctx)
@@ -75,31 +73,26 @@ func (g *Group) Committed(_ context.Context, part int32) (bus.Position, error) {
 	return bus.Position{Offset: c.Offset, Meta: c.Meta}, nil
 }
 
-// check compares the last commit with the spool. A log made anew with a higher epoch starts without a position: all
-// before is lost, and its messages have identities of their own. Anything else that does not fit is refused.
+// check compares the last commit with the spool. A log made anew with a higher epoch starts without a position.
 func (g *Group) check(part int32) error {
 	s, err := g.b.spool(part)
 	if err != nil {
 		return err
 	}
-	c := g.commits.position(part)
-	if c.Offset < 0 {
-		return nil
+	at := g.commits.position(part).Offset
+	p := s.Producer()
+	f, n := s.Bounds()
+	first, next := int64(f), int64(n)
+	if inGap(s.Gaps(), at) { // it is still to be told there
+		first = min(first, at)
 	}
-	p, id := s.Producer(), bus.LogID(s.LogID())
-	if c.Log != id {
-		if p.Epoch <= c.Epoch {
-			return fmt.Errorf("partition %d: the commit is of log %v, epoch %d, but the spool is log %v, epoch %d: %w",
-				part, c.Log, c.Epoch, id, p.Epoch, bus.ErrOffset)
-		}
+	anew, err := g.commits.check(part, s.LogID(), p.Epoch, first, next)
+	if err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrOffset, err)
+	}
+	if anew {
 		g.b.log.Warn("the spool was made anew: what the group had not stored of the old one is lost",
-			"component", "bus", "group", g.name, "partition", part, "offset", c.Offset, "epoch", p.Epoch)
-		g.commits.forget(part)
-		return nil
-	}
-	first, next := s.Bounds()
-	if c.Offset > int64(next) || c.Offset < int64(first) && !inGap(s.Gaps(), c.Offset) {
-		return fmt.Errorf("partition %d: the group committed %d, but the log holds %d to %d: %w", part, c.Offset, first, next, bus.ErrOffset)
+			"component", "bus", "group", g.name, "partition", part, "offset", at, "epoch", p.Epoch)
 	}
 	return nil
 }
@@ -135,14 +128,14 @@ func (a *assignment) Commit(_ context.Context, p bus.Position) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.generation != g.generation {
-		return fmt.Errorf("commit partition %d: %w", a.part, bus.ErrGeneration)
+	if err := g.commits.allow(a.generation); err != nil {
+		return fmt.Errorf("commit partition %d: %w: %w", a.part, bus.ErrGeneration, err)
 	}
 	if _, next := s.Bounds(); p.Offset < 0 || p.Offset > int64(next) {
 		return fmt.Errorf("commit %d, the log ends before %d: %w", p.Offset, next, bus.ErrOffset)
 	}
 	c := commit{
-		Part: a.part, Generation: a.generation, Log: bus.LogID(s.LogID()), Epoch: s.Producer().Epoch, Offset: p.Offset, Meta: p.Meta,
+		Part: a.part, Generation: a.generation, Log: s.LogID(), Epoch: s.Producer().Epoch, Offset: p.Offset, Meta: p.Meta,
 	}
 	if err := g.commits.append(c); err != nil {
 		return fmt.Errorf("commit partition %d: %w", a.part, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/spool"
 )
 
@@ -49,18 +50,19 @@ func (h *Hold) Release() {
 
 // trim frees what every group has committed and no hold needs.
 func (b *Bus) trim(part int32) error {
-	before := int64(1) << 62
+	var committed, held []int64
 	for _, g := range b.groups {
-		before = min(before, g.commits.position(part).Offset)
+		committed = append(committed, g.commits.position(part).Offset)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for h := range b.holds {
 		if h.part == part {
-			before = min(before, h.offset)
+			held = append(held, h.offset)
 		}
 	}
-	if before <= 1 {
+	before, ok := protocol.Trimmable(committed, held)
+	if !ok || before <= 1 {
 		return nil
 	}
 	b.forgetReaders(b.spools[part], uint64(before))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/bustest"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -134,10 +135,7 @@ func TestConformance(t *testing.T) {
 func (w *world) commit(t *testing.T, part int32, p bus.Position) {
 	t.Helper()
 	g := w.group(t)
-	g.mu.Lock()
-	g.generation++
-	a := &assignment{g, part, g.generation}
-	g.mu.Unlock()
+	a := &assignment{g, part, g.commits.own()}
 	if err := a.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +204,7 @@ func TestIdleReadersDoNotPinTrimmedFiles(t *testing.T) {
 func TestCommitBeyondTheLogIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t, sensor.Live, bustest.Messages(1, 3))
-	a := &assignment{w.group(t), 0, w.group(t).generation}
+	a := &assignment{w.group(t), 0, w.group(t).commits.core.Generation()}
 	for _, offset := range []int64{-1, 5, 1 << 40} {
 		if err := a.Commit(t.Context(), bus.Position{Offset: offset}); !errors.Is(err, bus.ErrOffset) {
 			t.Errorf("commit %d: %v", offset, err)
@@ -310,8 +308,8 @@ func TestCommitFile(t *testing.T) {
 			t.Fatalf("partition %d stands at %d", part, p.Offset)
 		}
 	}
-	if c.generation() != 7 || len(c.newest[0]) != 2 {
-		t.Fatalf("generation %d, %d kept", c.generation(), len(c.newest[0]))
+	if c.core.Generation() != 7 || len(c.core.Newest(0)) != 2 {
+		t.Fatalf("generation %d, %d kept", c.core.Generation(), len(c.core.Newest(0)))
 	}
 	if err := c.close(); err != nil {
 		t.Fatal(err)
@@ -323,7 +321,7 @@ func TestCommitFileTornAndDamaged(t *testing.T) {
 	dir := t.TempDir()
 	var image []byte
 	for i := range int64(3) {
-		image = appendCommit(image, commit{Generation: uint64(i), Offset: i, Meta: "m"})
+		image = protocol.AppendCommit(image, commit{Generation: uint64(i), Offset: i, Meta: "m"})
 	}
 	one := len(image) / 3
 	try := func(b []byte) (int64, error) {
@@ -384,7 +382,7 @@ func BenchmarkFetch(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	w := newWorld(b)
 	w.publish(b, sensor.Live, bustest.Messages(1, 3))
-	a := &assignment{w.group(b), 0, w.group(b).generation}
+	a := &assignment{w.group(b), 0, w.group(b).commits.core.Generation()}
 	for b.Loop() {
 		if err := a.Commit(b.Context(), bus.Position{Offset: 1, Meta: "intent 1..100000, schema 1, registry 17"}); err != nil {
 			b.Fatal(err)

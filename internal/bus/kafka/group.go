@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -160,7 +161,8 @@ func (a *assignment) Committed(ctx context.Context) (bus.Position, error) {
 	return a.g.committed(ctx, a.part, a.id)
 }
 
-// Commit implements bus.Assignment. An answer that is lost is asked for again: committing the same twice is the same.
+// Commit implements bus.Assignment. What the broker refuses for now is tried again here. A request without an answer is
+// not: Kafka may take it up after later ones, and the position would go back to it.
 func (a *assignment) Commit(ctx context.Context, p bus.Position) error {
 	if len(p.Meta) > MaxMeta {
 		return fmt.Errorf("commit partition %d: metadata of %d bytes, at most %d: %w", a.part, len(p.Meta), MaxMeta, errFinal)
@@ -173,8 +175,11 @@ func (a *assignment) Commit(ctx context.Context, p bus.Position) error {
 			GroupID: a.g.name, GenerationID: a.generation, MemberID: a.member,
 			Topics: map[string][]kafkago.OffsetCommit{topic: {{Partition: int(a.part), Offset: p.Offset, Metadata: a.id.String() + " " + p.Meta}}},
 		})
+		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+			return err // nothing was sent
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w: %w", bus.ErrUnanswered, err, errFinal)
 		}
 		for _, o := range r.Topics[topic] {
 			if o.Partition == int(a.part) {

@@ -68,13 +68,9 @@ func (d *Decoder) Decode(b *sensor.Batch, p sensor.Producer, from, to uint64, va
 	if err := c.check(p, from, to); err != nil {
 		return err
 	}
-	watermark := b.Watermarks[p]
-	if watermark >= from {
-		b.Duplicates += int(watermark - from + 1)
-	}
-	b.See(p, max(from, watermark+1), to)
-	c.appendTo(b, p, watermark)
-	r.appendTo(b, p, watermark)
+	seen := b.SeeFrom(p, from, to)
+	c.appendTo(b, p, seen)
+	r.appendTo(b, p, seen)
 	return nil
 }
 

@@ -1,16 +1,17 @@
-package ingester
+package protocol
 
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 )
 
 // intentVersion is the form of the commit's metadata.
 const intentVersion = 1
 
-// intent says which block is about to be stored. It rides in the metadata of a committed position and is all that a
+// Intent says which block is about to be stored. It rides in the metadata of a committed position and is all that a
 // successor needs to make the same block again.
-type intent struct {
+type Intent struct {
 	Version  int    `json:"v"`
 	Log      string `json:"log"`             // hexadecimal id of the log
 	From     int64  `json:"from"`            // the committed offset
@@ -20,20 +21,33 @@ type intent struct {
 	Registry uint64 `json:"registry"`        // registry's version at the time, for people
 }
 
-func (i *intent) encode() string {
-	b, err := json.Marshal(i)
-	if err != nil {
-		panic(err) // numbers and a string always marshal
+// Encode gives the metadata: JSON.
+func (i *Intent) Encode() string {
+	b := make([]byte, 0, 128)
+	b = append(b, `{"v":`...)
+	b = strconv.AppendInt(b, int64(i.Version), 10)
+	b = append(b, `,"log":`...)
+	b = strconv.AppendQuote(b, i.Log) // hexadecimal digits: Go's quoting is JSON's
+	b = append(b, `,"from":`...)
+	b = strconv.AppendInt(b, i.From, 10)
+	b = append(b, `,"to":`...)
+	b = strconv.AppendInt(b, i.To, 10)
+	if i.First {
+		b = append(b, `,"first":true`...)
 	}
-	return string(b)
+	b = append(b, `,"schema":`...)
+	b = strconv.AppendUint(b, uint64(i.Schema), 10)
+	b = append(b, `,"registry":`...)
+	b = strconv.AppendUint(b, i.Registry, 10)
+	return string(append(b, '}'))
 }
 
-// parseIntent reads a commit's metadata; nil without an error means that nothing was under way.
-func parseIntent(meta string) (*intent, error) {
+// ParseIntent reads a commit's metadata; nil without an error means that nothing was under way.
+func ParseIntent(meta string) (*Intent, error) {
 	if meta == "" {
 		return nil, nil
 	}
-	i := new(intent)
+	i := new(Intent)
 	if err := json.Unmarshal([]byte(meta), i); err != nil {
 		return nil, fmt.Errorf("intent %q: %w: %w", meta, ErrIntent, err)
 	}
