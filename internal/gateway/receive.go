@@ -75,6 +75,7 @@ func (w *worker) build(topic string, payload []byte, client string) (parts int) 
 		return letter(sensor.ReasonSize, fmt.Sprintf("the payload has %d bytes, at most %d are read; send smaller batches", len(payload), MaxPayload))
 	}
 	w.begin()
+	w.live.Thing = r.source.Thing // counts when the message turns out to be empty
 	var err error
 	if w.readings, err = r.decoder.Decode(w.readings[:0], payload); err != nil {
 		return letter(decode.ReasonOf(err), err.Error())

@@ -86,8 +86,7 @@ func (f *fetcher) read(ctx context.Context, from int64) error {
 			return nil
 		case b = <-f.spare:
 		}
-		b.Batch.Reset()
-		b.Batch.Watermarks = f.watermarks
+		f.open(b)
 		to, err := f.fill(ctx, b.Batch, from)
 		if err != nil || to == from {
 			return err
@@ -154,9 +153,15 @@ func weight(b *sensor.Batch) int { return b.Len() + len(b.DeadLetters) + len(b.E
 
 func (f *fetcher) empty() *store.Block {
 	b := <-f.spare
+	f.open(b)
+	return b
+}
+
+// open makes b ready for the messages behind the watermarks as they are.
+func (f *fetcher) open(b *store.Block) {
 	b.Batch.Reset()
 	b.Batch.Watermarks = f.watermarks
-	return b
+	b.Before = maps.Clone(f.watermarks)
 }
 
 // close fixes the block's range, and the watermarks as they are at its end.

@@ -26,9 +26,9 @@ var kinds = map[string]bool{
 // tables may be read. hidden are the others of the database, whose names a WITH may not take: where it is out of scope
 // the name would mean the table.
 var (
-	tables = []string{"history", "latest", "things", "datastreams", "properties", "deadletters"}
+	tables = []string{"history", "latest", "things", "datastreams", "properties", "deadletters", "balance"}
 	hidden = []string{"observations", "repeats", "ingest_blocks", "gaps", "schema_migrations", "thing_versions", "datastream_versions",
-		"property_versions", "deadletter_versions", "thing_dict", "datastream_dict", "property_dict"}
+		"property_versions", "deadletter_versions", "taken", "empties", "thing_dict", "datastream_dict", "property_dict"}
 )
 
 //go:embed functions.txt

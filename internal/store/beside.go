@@ -34,9 +34,12 @@ func (s *Store) InsertRepeats(ctx context.Context, b *Block) error {
 	})
 }
 
-// InsertBeside writes the block's dead letters and gaps. Their tables keep one row an identity, so it may be repeated.
+// InsertBeside writes the block's dead letters, empty messages and gaps. Their tables keep one row an identity, so it may be repeated.
 func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
 	if err := s.insertDeadLetters(ctx, b.Batch.DeadLetters); err != nil {
+		return err
+	}
+	if err := s.insertEmpties(ctx, b.Batch.Empties); err != nil {
 		return err
 	}
 	if len(b.Batch.Gaps) == 0 {
@@ -82,8 +85,11 @@ func (s *Store) insertLetters(ctx context.Context, letters []sensor.LoggedDeadLe
 	})
 }
 
-// InsertBlock records that the block is stored. It comes last.
+// InsertBlock records that the block is stored, and for the balance what was in it. It comes last.
 func (s *Store) InsertBlock(ctx context.Context, b *Block) error {
+	if err := s.insertTaken(ctx, b); err != nil {
+		return err
+	}
 	producers := slices.SortedFunc(maps.Keys(b.Watermarks), compareProducers)
 	var gateways []string
 	var epochs []uint32

@@ -21,7 +21,8 @@ type Block struct {
 	Partition  int32
 	From, To   int64
 	Batch      *sensor.Batch
-	Watermarks map[sensor.Producer]uint64 // highest seq of each producer up to To
+	Before     map[sensor.Producer]uint64 // highest seq of each producer up to From; nil = not known
+	Watermarks map[sensor.Producer]uint64 // the same up to To
 	Repeats    []Pair
 }
 

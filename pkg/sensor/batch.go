@@ -49,6 +49,7 @@ type LoggedEmpty struct {
 	Identity
 	Arrival int64
 	Reason  Reason
+	Thing   ThingID // "owner/-" where only a frame would say, "" = not known
 }
 
 // Gap says that messages From..To (both included) of a producer were removed by policy.
@@ -90,13 +91,25 @@ func (b *Batch) Add(p Producer, seq uint64, m *Message) bool {
 	}
 	b.Declarations = append(b.Declarations, m.Declarations...)
 	if n == 0 && len(m.DeadLetters) == 0 {
-		reason := m.Empty
-		if reason == "" {
-			reason = ReasonDeclaration
-		}
-		b.Empties = append(b.Empties, LoggedEmpty{Identity{p, seq, 0}, m.Arrival, reason})
+		b.Empties = append(b.Empties, m.empty(p, seq))
 	}
 	return true
+}
+
+// empty counts m, which has no observations and no dead letters.
+func (m *Message) empty(p Producer, seq uint64) LoggedEmpty {
+	e := LoggedEmpty{Identity{p, seq, 0}, m.Arrival, m.Empty, m.Thing}
+	if e.Reason == "" {
+		e.Reason = ReasonDeclaration
+	}
+	for i := 0; e.Thing == "" && i < len(m.Declarations); i++ {
+		if d := &m.Declarations[i]; d.Thing != nil {
+			e.Thing = d.Thing.ID
+		} else if d.Datastream != nil {
+			e.Thing = d.Datastream.Thing
+		}
+	}
+	return e
 }
 
 // See raises the producer's watermark to `to` and counts the messages from..to, unless they were all seen before.

@@ -127,12 +127,12 @@ func TestBatchReset(t *testing.T) {
 // A message without rows is still counted, with its reason.
 func TestBatchEmpties(t *testing.T) {
 	var b Batch
-	b.Add(liveLane, 1, &Message{Arrival: 5, Empty: ReasonHeartbeat})
+	b.Add(liveLane, 1, &Message{Arrival: 5, Empty: ReasonHeartbeat, Thing: "a/-"})
 	b.Add(liveLane, 2, &Message{Arrival: 6, Declarations: []Declaration{{Thing: &Thing{ID: "a/b"}}}})
 	b.Add(liveLane, 3, &Message{Arrival: 7, DeadLetters: []DeadLetter{{Reason: ReasonEmpty}}})
 	want := []LoggedEmpty{
-		{Identity{liveLane, 1, 0}, 5, ReasonHeartbeat},
-		{Identity{liveLane, 2, 0}, 6, ReasonDeclaration},
+		{Identity{liveLane, 1, 0}, 5, ReasonHeartbeat, "a/-"},
+		{Identity{liveLane, 2, 0}, 6, ReasonDeclaration, "a/b"},
 	}
 	if !reflect.DeepEqual(b.Empties, want) {
 		t.Errorf("%+v, want %+v", b.Empties, want)

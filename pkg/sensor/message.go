@@ -64,12 +64,13 @@ type Message struct {
 	Observations []Observation
 	DeadLetters  []DeadLetter
 	Declarations []Declaration
-	Empty        Reason // why there is nothing else: heartbeat, birth, command
+	Empty        Reason  // why there is nothing else: heartbeat, birth, command
+	Thing        ThingID // who sent an empty message, so that it can be counted: "owner/-" where only a frame would say; "" = not known
 }
 
 // Reset empties m and keeps its memory.
 func (m *Message) Reset() {
-	m.Arrival, m.Empty = 0, ""
+	m.Arrival, m.Empty, m.Thing = 0, "", ""
 	m.Observations, m.DeadLetters, m.Declarations = m.Observations[:0], m.DeadLetters[:0], m.Declarations[:0]
 }
 

@@ -13,7 +13,11 @@ import (
 // ErrRecord: bytes that are not an encoded Message of a version this build knows.
 var ErrRecord = errors.New("not a message record")
 
-const recordVersion = 1
+// Versions of the record. One of an empty message that knows its Thing is 2, all others are 1, as they always were.
+const (
+	recordVersion      = 1
+	recordVersionThing = 2
+)
 
 // Flags before each observation: what differs from the observation before it in the same message.
 const (
@@ -28,9 +32,16 @@ const (
 
 // AppendMessage encodes m (docs/formats/spool.md, "message body"). Two encodings of equal messages are equal.
 func AppendMessage(dst []byte, m *Message) []byte {
-	dst = append(dst, recordVersion)
+	version := byte(recordVersion)
+	if m.Empty != "" && m.Thing != "" {
+		version = recordVersionThing
+	}
+	dst = append(dst, version)
 	dst = binary.AppendVarint(dst, m.Arrival)
 	dst = appendBytes(dst, string(m.Empty))
+	if version == recordVersionThing {
+		dst = appendBytes(dst, string(m.Thing))
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Observations)))
 	prev := Observation{Lon: NoPosition, Lat: NoPosition}
 	for i := range m.Observations {
@@ -93,11 +104,15 @@ func appendObservation(dst []byte, arrival int64, o, prev *Observation) []byte {
 func DecodeMessage(m *Message, b []byte) error {
 	m.Reset()
 	r := recordReader{b: b}
-	if v := r.byte(); v != recordVersion && r.err == nil {
-		return fmt.Errorf("version %d: %w", v, ErrRecord)
+	version := r.byte()
+	if version != recordVersion && version != recordVersionThing && r.err == nil {
+		return fmt.Errorf("version %d: %w", version, ErrRecord)
 	}
 	m.Arrival = r.varint()
 	m.Empty = Reason(r.text())
+	if version == recordVersionThing {
+		m.Thing = ThingID(r.text())
+	}
 	prev := Observation{Lon: NoPosition, Lat: NoPosition}
 	for n := r.count(19); n > 0; n-- { // 19: the fewest bytes an observation takes
 		r.observation(m.Arrival, &prev)

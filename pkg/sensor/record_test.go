@@ -45,6 +45,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		"full":      fullMessage(),
 		"zero":      {},
 		"heartbeat": {Arrival: 1767225600000, Empty: ReasonHeartbeat},
+		"whose":     {Arrival: 1767225600000, Empty: ReasonHeartbeat, Thing: "ecology/-"},
 		"one":       {Arrival: -1, Observations: []Observation{{}}},
 		"extremes": {Arrival: math.MaxInt64, Observations: []Observation{
 			{Datastream: math.MaxUint64, Thing: math.MaxUint64, Property: math.MaxUint16, Registry: math.MaxUint32,
@@ -73,7 +74,7 @@ func TestRecordRoundTrip(t *testing.T) {
 // sameMessage compares two messages; NaN equals NaN.
 func sameMessage(t *testing.T, name string, want, got *Message) {
 	t.Helper()
-	if want.Arrival != got.Arrival || want.Empty != got.Empty || len(want.Observations) != len(got.Observations) {
+	if want.Arrival != got.Arrival || want.Empty != got.Empty || want.Thing != got.Thing || len(want.Observations) != len(got.Observations) {
 		t.Fatalf("%s: %+v, want %+v", name, got, want)
 	}
 	for i := range want.Observations {
@@ -134,6 +135,22 @@ func TestRecordBytes(t *testing.T) {
 	}
 	if got := AppendMessage(nil, m); !bytes.Equal(got, want) {
 		t.Errorf("got  %x\nwant %x", got, want)
+	}
+}
+
+// Version 2 differs in one text; records of version 1 are read as ever.
+func TestRecordOfAKnownThing(t *testing.T) {
+	m := &Message{Arrival: 3, Empty: ReasonBirth, Thing: "a/b"}
+	want := []byte{2, 6, 5, 'b', 'i', 'r', 't', 'h', 3, 'a', '/', 'b', 0, 0, 0}
+	if got := AppendMessage(nil, m); !bytes.Equal(got, want) {
+		t.Errorf("got  %x\nwant %x", got, want)
+	}
+	m.Thing = "left over"
+	if err := DecodeMessage(m, []byte{1, 6, 5, 'b', 'i', 'r', 't', 'h', 0, 0, 0}); err != nil || m.Empty != ReasonBirth || m.Thing != "" {
+		t.Errorf("version 1: %+v, %v", m, err)
+	}
+	if err := DecodeMessage(m, []byte{3, 6, 0, 0, 0, 0}); !errors.Is(err, ErrRecord) {
+		t.Errorf("version 3: %v", err)
 	}
 }
 

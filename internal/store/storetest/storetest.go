@@ -40,6 +40,10 @@ func Run(t *testing.T, backend Backend) {
 		{"DeadLettersArePaged", testDeadLetters},
 		{"BlocksAndWatermarks", testBlocks},
 		{"ErrorsSayWhetherToTryAgain", testErrors},
+		{"BalanceFindsWhatIsBroken", testBalanceFinds},
+		{"BalanceFindsWhatTheLogSkipped", testBalanceSkipped},
+		{"BalanceWaitsForWhatIsOnItsWay", testBalanceOnItsWay},
+		{"BalanceIsTheRecount", testBalanceDifferential},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, database := backend(t)

@@ -29,7 +29,7 @@ func fill(seed uint64, n int) *sensor.Batch {
 		m := sensor.Message{Arrival: at}
 		switch {
 		case seq%7 == 0:
-			m.Empty = sensor.ReasonHeartbeat
+			m.Empty, m.Thing = sensor.ReasonHeartbeat, "a/-"
 		case seq%11 == 0:
 			m.DeadLetters = []sensor.DeadLetter{{Reason: sensor.ReasonChecksum, Detail: "\u2028<>&", Payload: []byte{0, 0xff, byte(seq)}, Size: 3}}
 			fallthrough

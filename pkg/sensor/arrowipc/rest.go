@@ -23,9 +23,10 @@ type deadLetter struct {
 }
 
 type empty struct {
-	Seq     uint64        `json:"seq"`
-	Arrival int64         `json:"arrival"`
-	Reason  sensor.Reason `json:"reason"`
+	Seq     uint64         `json:"seq"`
+	Arrival int64          `json:"arrival"`
+	Reason  sensor.Reason  `json:"reason"`
+	Thing   sensor.ThingID `json:"thing,omitempty"`
 }
 
 type gap struct {
@@ -45,7 +46,7 @@ func encodeRest(b *sensor.Batch) (string, error) {
 		r.DeadLetters = append(r.DeadLetters, deadLetter{d.Seq, d.Idx, d.Arrival, d.DeadLetter})
 	}
 	for _, e := range b.Empties {
-		r.Empties = append(r.Empties, empty{e.Seq, e.Arrival, e.Reason})
+		r.Empties = append(r.Empties, empty{e.Seq, e.Arrival, e.Reason, e.Thing})
 	}
 	for _, g := range b.Gaps {
 		r.Gaps = append(r.Gaps, gap{g.From, g.To, g.At, g.Reason})
@@ -97,7 +98,7 @@ func (r *rest) appendTo(b *sensor.Batch, p sensor.Producer, watermark uint64) {
 	for _, e := range r.Empties {
 		if e.Seq > watermark {
 			id := sensor.Identity{Producer: p, Seq: e.Seq}
-			b.Empties = append(b.Empties, sensor.LoggedEmpty{Identity: id, Arrival: e.Arrival, Reason: e.Reason})
+			b.Empties = append(b.Empties, sensor.LoggedEmpty{Identity: id, Arrival: e.Arrival, Reason: e.Reason, Thing: e.Thing})
 		}
 	}
 	for _, g := range r.Gaps {
