@@ -25,6 +25,11 @@ Examples:
 }
 
 func (c *cli) run(ctx context.Context) error {
+	file, err := host.ReadFile(c.ConfigFile)
+	if err != nil {
+		return err
+	}
+	c.File = file
 	return app.RunQuery(ctx, c.QueryConfig, c.Logger(os.Stderr), os.Stdout)
 }
 

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 )
 
 // server is where a running situ answers, and the key for it.
@@ -172,60 +170,6 @@ func report(verdicts []verdict) error {
 	fmt.Printf("%d rows: %s\n", len(verdicts), strings.Join(words, ", "))
 	if bad := counts["failed"]; bad > 0 {
 		return fmt.Errorf("%d of %d rows were refused; the others are registered", bad, len(verdicts))
-	}
-	return nil
-}
-
-type deadlettersCmd struct {
-	List deadlettersListCmd `cmd:"" default:"withargs" help:"List dead letters, newest first."`
-}
-
-type deadlettersListCmd struct {
-	server
-	Reason string `help:"Only this reason: topic, malformed, checksum, time, thing, ..."`
-	Owner  string `help:"Only this owner."`
-	Limit  int    `help:"At most so many." default:"50"`
-	JSON   bool   `name:"json" help:"One JSON document a line, payload in base64."`
-}
-
-func (deadlettersListCmd) Help() string {
-	return `Examples:
-  situ deadletters --reason checksum
-  situ deadletters --owner ecology --json | head -1`
-}
-
-func (c deadlettersListCmd) Run(ctx context.Context) error {
-	v := url.Values{"limit": {fmt.Sprint(c.Limit)}, "reason": {c.Reason}, "owner": {c.Owner}}
-	res, err := c.do(ctx, http.MethodGet, "/v1/deadletters?"+v.Encode(), nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	var page struct {
-		Letters []json.RawMessage `json:"dead_letters"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&page); err != nil {
-		return fmt.Errorf("answer of the server: %w", err)
-	}
-	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	defer out.Flush()
-	for _, raw := range page.Letters {
-		if c.JSON {
-			fmt.Fprintln(out, string(raw))
-			continue
-		}
-		var d struct {
-			Arrival                      time.Time
-			Reason, Topic, Thing, Detail string
-		}
-		if err := json.Unmarshal(raw, &d); err != nil {
-			return err
-		}
-		where := d.Topic
-		if where == "" {
-			where = d.Thing
-		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", d.Arrival.UTC().Format(time.RFC3339), d.Reason, where, d.Detail)
 	}
 	return nil
 }

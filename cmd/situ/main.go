@@ -29,7 +29,7 @@ type cli struct {
 	Replay      replayCmd      `cmd:"" help:"Play a CSV data set over MQTT, faster than life."`
 	Register    registerCmd    `cmd:"" help:"Register Things from a CSV file; one verdict a row."`
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
-	Deadletters deadlettersCmd `cmd:"" help:"List what could not become an observation, and why."`
+	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
 	Store       storeCmd       `cmd:"" help:"The ClickHouse engine as a child process (situ run starts it)."`
 	Engine      engineCmd      `cmd:"" help:"Install or check the embedded ClickHouse engine."`

@@ -25,6 +25,8 @@ import (
 //
 //	serve [flags]            starts situ run for this script and points SITU_URL, SITU_BROKER, SITU_ADMIN_KEY, MQTT_PORT and MQTT_PASSWORD at it
 //	publish topic payload    one reading, acknowledged
+//	device topic payload     the same under the user and password that situ printed
+//	letter                   sets LETTER to the name of the newest open dead letter
 //	exits code prog [args]   runs a program that must end with this code
 //	until regexp prog [args] runs a program again and again until its standard output matches
 //
@@ -50,7 +52,8 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("no condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "publish": publish, "exits": exits, "until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "publish": publish, "exits": exits, "until": until,
+			"device": device, "letter": letterName},
 	})
 }
 
@@ -82,10 +85,18 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func publish(ts *testscript.TestScript, neg bool, args []string) {
+	send(ts, neg, args, "", "")
+}
+
+func device(ts *testscript.TestScript, neg bool, args []string) {
+	send(ts, neg, args, "device", ts.Getenv("MQTT_PASSWORD"))
+}
+
+func send(ts *testscript.TestScript, neg bool, args []string, user, password string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: publish topic payload")
+		ts.Fatalf("usage: publish|device topic payload")
 	}
-	c, err := apptest.Dial(strings.TrimPrefix(ts.Getenv("SITU_BROKER"), "tcp://"), "script", "", "")
+	c, err := apptest.Dial(strings.TrimPrefix(ts.Getenv("SITU_BROKER"), "tcp://"), "script", user, password)
 	ts.Check(err)
 	defer c.Disconnect(50)
 	tok := c.Publish(args[0], 1, false, args[1])
@@ -93,6 +104,15 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no acknowledgement")
 	}
 	ts.Check(tok.Error())
+}
+
+func letterName(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("situ", "deadletters", "--limit", "1"))
+	fields := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(fields) < 2 {
+		ts.Fatalf("no dead letter")
+	}
+	ts.Setenv("LETTER", fields[1])
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -31,6 +31,8 @@ type QueryConfig struct {
 	Group          string `help:"The ingesters' consumer group: where they stand is where the live state begins." default:"ingest" env:"SITU_GROUP"`
 	host.Kafka
 	host.TLS
+
+	File *File `kong:"-"` // its sources: those of the gateways, for dead letters that are replayed
 }
 
 func (c *QueryConfig) check() error {
@@ -66,7 +68,7 @@ func RunQuery(ctx context.Context, cfg QueryConfig, logger *slog.Logger, out io.
 	defer unlock()
 	p := &process{logger: logger, out: out, started: time.Now(), cfg: Config{
 		Data: cfg.Data, HTTP: cfg.HTTP, ClickHouseHTTP: cfg.ClickHouseHTTP, AdminKey: cfg.AdminKey, AutoRegister: cfg.OpenMap,
-		ClickHouse: cfg.ClickHouse, SQLClickHouse: cfg.SQLClickHouse, Database: cfg.Database, TLS: cfg.TLS, History: "on"}}
+		ClickHouse: cfg.ClickHouse, SQLClickHouse: cfg.SQLClickHouse, Database: cfg.Database, TLS: cfg.TLS, History: "on", File: cfg.File}}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if _, err := p.gateOptions(); err != nil {
 		return err

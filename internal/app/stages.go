@@ -223,6 +223,10 @@ func (p *process) runHTTP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	letters, err := p.letters()
+	if err != nil {
+		return err
+	}
 	server := query.New(query.Config{
 		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Divisions: p.divisions,
 		History: func() query.History {
@@ -231,7 +235,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 			}
 			return nil
 		},
-		SQL: gate, Tiles: p.tiles(), Stream: p.stream(),
+		SQL: gate, Letters: letters, Tiles: p.tiles(), Stream: p.stream(),
 		Page: web.Handler(), Keys: p.keys, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
 		Ready: p.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
 	})

@@ -36,7 +36,7 @@ func (f *front) Connect(c *broker.Client, user string, password []byte, will str
 	if will != "" && !scope.AllowsTopic(will) {
 		return nil, fmt.Errorf("will topic %q: %w", will, broker.ErrTopic)
 	}
-	s := &session{client: c, scope: scope, worker: f.g.newWorker(nil), logger: f.g.cfg.Logger, m: f.g.metrics}
+	s := &session{client: c, user: user, scope: scope, worker: f.g.newWorker(nil), logger: f.g.cfg.Logger, m: f.g.metrics}
 	s.acks.release = c.Ack
 	return s, nil
 }
@@ -45,6 +45,7 @@ func (f *front) Connect(c *broker.Client, user string, password []byte, will str
 // connection's own goroutine, and acknowledged by the spool's.
 type session struct {
 	client *broker.Client
+	user   string
 	scope  registry.TopicScope
 	worker *worker
 	acks   ackQueue[uint16]
@@ -55,12 +56,13 @@ type session struct {
 // Publish implements broker.Session.
 func (s *session) Publish(topic string, payload []byte, qos byte, id uint16) error {
 	parts := 0
+	from := sensor.Origin{Client: s.client.ID(), User: s.user, Packet: id, QoS: qos}
 	if s.scope == "*" || s.scope.AllowsTopic(topic) {
-		parts = s.worker.build(topic, payload, s.client.ID())
+		parts = s.worker.build(topic, payload, from)
 	} else {
 		// The topic's owner did not send this: the dead letter belongs to whom the credential was given.
 		owner, _, _ := strings.Cut(string(s.scope), "/")
-		parts = s.worker.refuse(sensor.DeadLetter{Reason: sensor.ReasonACL, Owner: owner, Topic: topic, Client: s.client.ID(),
+		parts = s.worker.refuse(sensor.DeadLetter{Reason: sensor.ReasonACL, Owner: owner, Topic: topic, Origin: from,
 			Detail: fmt.Sprintf("this credential may publish under situ/v1/%s only", s.scope)}, payload)
 	}
 	if qos == 0 {

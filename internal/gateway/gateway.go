@@ -19,8 +19,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sort"
-	"strings"
 	"time"
 
 	"crypto/tls"
@@ -53,13 +51,12 @@ type Config struct {
 
 // Gateway is the stage. Make it with New, then Run.
 type Gateway struct {
-	cfg           Config
-	protocols     map[string]decode.Protocol
-	protocolNames string
-	spools        map[sensor.Lane]*spool.Spool
-	front         *broker.Server // nil: none
-	pullers       []*puller
-	metrics       *metrics
+	cfg       Config
+	protocols map[string]decode.Protocol
+	spools    map[sensor.Lane]*spool.Spool
+	front     *broker.Server // nil: none
+	pullers   []*puller
+	metrics   *metrics
 }
 
 // New checks the configuration and binds the listener, so that a port in use is said before anything starts.
@@ -71,13 +68,9 @@ func New(cfg Config) (*Gateway, error) {
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
 		return nil, errors.New("gateway: a spool for each lane is needed")
 	}
-	var names []string
 	for _, p := range cfg.Protocols {
 		g.protocols[p.Name] = p
-		names = append(names, p.Name)
 	}
-	sort.Strings(names)
-	g.protocolNames = strings.Join(names, ", ")
 	g.metrics = newMetrics(cfg.Registerer, func() float64 {
 		if g.front == nil {
 			return 0

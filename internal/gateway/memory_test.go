@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // A connection that once sent a large batch, or made up topics, used to keep that memory until it ended: more than a
@@ -20,19 +21,30 @@ func TestAConnectionKeepsNothingOfWhatWasLarge(t *testing.T) {
 		send func(w *worker) error
 	}{
 		{"one large batch", func(w *worker) error {
-			return w.append(w.build("situ/v1/a/b/json", []byte(batch), "c"), spool.Ack{})
+			return w.append(w.build("situ/v1/a/b/json", []byte(batch), sensor.Origin{Client: "c"}), spool.Ack{})
 		}},
 		{"a large payload of nonsense", func(w *worker) error {
-			return w.append(w.build("situ/v1/a/b/json", []byte(strings.Repeat("x", MaxPayload)), "c"), spool.Ack{})
+			return w.append(w.build("situ/v1/a/b/json", []byte(strings.Repeat("x", MaxPayload)), sensor.Origin{Client: "c"}), spool.Ack{})
 		}},
 		{"topics that are none", func(w *worker) error {
 			for i := range 100 { // the spool, which all share, is not asked
-				w.build(strings.Repeat("x", 60_000)+fmt.Sprint(i), []byte("x"), "c")
+				w.build(strings.Repeat("x", 60_000)+fmt.Sprint(i), []byte("x"), sensor.Origin{Client: "c"})
 			}
 			return nil
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			other := r.g.newWorker(nil)
+			for range 4 { // what all connections share has grown before: the spool's two buffers
+				if err := c.send(other); err != nil {
+					t.Fatal(err)
+				}
+				committed := make(told, 1)
+				if err := other.append(other.build("situ/v1/a/b/json", []byte("{}"), sensor.Origin{}), spool.Ack{To: committed}); err != nil {
+					t.Fatal(err)
+				}
+				<-committed
+			}
 			w := r.g.newWorker(nil)
 			before := heap()
 			if err := c.send(w); err != nil {
@@ -52,6 +64,11 @@ func TestAConnectionKeepsNothingOfWhatWasLarge(t *testing.T) {
 		})
 	}
 }
+
+// told is an Acker that says so.
+type told chan error
+
+func (c told) Acked(_ uint64, err error) { c <- err }
 
 func heap() int64 {
 	runtime.GC()

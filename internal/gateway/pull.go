@@ -170,7 +170,7 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 		p.m.redelivered.Inc()
 		return
 	}
-	parts := p.worker.build(msg.Topic(), msg.Payload(), p.client)
+	parts := p.worker.build(msg.Topic(), msg.Payload(), p.source.origin(p.client, msg))
 	if qos == 0 {
 		if err := p.worker.append(parts, spool.Ack{}); err != nil {
 			p.m.lost.WithLabelValues(refusalOf(err)).Inc()

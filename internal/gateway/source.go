@@ -24,6 +24,8 @@ type Source struct {
 	Owner    string          `yaml:"owner,omitempty"`    // owner of Things whose topic names none
 	CRS      geo.CRS         `yaml:"crs,omitempty"`      // datum of positions in payloads
 	Settings decode.Settings `yaml:",inline"`
+
+	brokerName string // Broker as dead letters show it; made with the first message
 }
 
 // ErrSource: a source's configuration cannot work.

@@ -148,8 +148,16 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 	}
 }
 
-// weight is what a block's bound counts.
-func weight(b *sensor.Batch) int { return b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps) }
+// weight is what a block's bound counts. A dead letter weighs as many rows as would take the memory of its payload.
+func weight(b *sensor.Batch) int {
+	n := b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps)
+	for i := range b.DeadLetters {
+		n += len(b.DeadLetters[i].Payload) / rowBytes
+	}
+	return n
+}
+
+const rowBytes = 128 // of a row in memory, about
 
 func (f *fetcher) empty() *store.Block {
 	b := <-f.spare

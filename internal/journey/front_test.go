@@ -69,7 +69,7 @@ func (j *journey) front() {
 	j.Helper()
 	topic, payload := j.given["topic"], []byte(j.given["payload"])
 	level := strings.Split(topic, "/") // situ/v1/{owner}/{thing}/{protocol}
-	source := normalize.Source{Topic: topic, Protocol: level[4], Client: "box-7", Thing: sensor.ThingID(level[2] + "/" + level[3])}
+	source := normalize.Source{Topic: topic, Protocol: level[4], Origin: sensor.Origin{Client: "box-7"}, Thing: sensor.ThingID(level[2] + "/" + level[3])}
 	var readings []decode.Reading
 	var failed error
 	for _, p := range all.Protocols() {

@@ -34,7 +34,7 @@ type journey struct {
 }
 
 func on(thing sensor.ThingID, protocol string) normalize.Source {
-	return normalize.Source{Topic: "situ/v1/" + string(thing) + "/" + protocol, Protocol: protocol, Client: "c1", Thing: thing}
+	return normalize.Source{Topic: "situ/v1/" + string(thing) + "/" + protocol, Protocol: protocol, Origin: sensor.Origin{Client: "c1"}, Thing: thing}
 }
 
 // value is an instant of now.

@@ -67,7 +67,7 @@ type Source struct {
 	Name     string         // of the configured source, "" for situ's own topics
 	Topic    string         //
 	Protocol string         // "hj212" has units of its own
-	Client   string         // MQTT client id
+	Origin   sensor.Origin  // of the message in hand; for dead letters
 	Thing    sensor.ThingID // from the topic; "owner/-" when only the frame's serial can name it
 	CRS      geo.CRS        // of positions in payloads; WGS84 leaves the word to the Thing's own
 	Zone     string         // of times without zone; for the text of a refusal only
@@ -87,6 +87,9 @@ type Normalizer struct {
 	live    *sensor.Message
 	back    *sensor.Message
 	letters int // dead letters of this message
+	at      int // ordinal of the reading in hand
+	serial  int // dead letter of the serial in hand, in letters
+	covered [maxLetters]sensor.Ordinals
 	outcome Outcome
 	place   placed
 }
@@ -112,12 +115,14 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 	n.ledger = n.opt.Ledger()
 	n.version = n.ledger.Version()
 	n.letters, n.outcome, n.place = 0, Outcome{}, placed{}
+	first := len(live.DeadLetters)
 	backfill.Arrival = live.Arrival
 
 	var t *thing
 	serial, asked := "", false
 	for i := range readings {
 		r := &readings[i]
+		n.at = i
 		if r.Err != nil { // before the Thing: a frame that could not be read has no serial
 			n.refuse(t, r, &refusal{decode.ReasonOf(r.Err), r.Err.Error()})
 			continue
@@ -125,14 +130,20 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 		if !asked || r.Serial != serial {
 			t, serial, asked = n.thingOf(r.Serial), r.Serial, true
 			n.place = placed{}
+			n.serial = max(min(n.letters, maxLetters)-1, 0)
 		}
 		if t == nil {
 			n.outcome.Refused++
-			continue // thingOf left a dead letter
+			n.covered[n.serial].Add(i) // thingOf left a dead letter
+			continue
 		}
 		if why := n.reading(t, r); why != nil {
 			n.refuse(t, r, why)
 		}
+	}
+	for i := range min(n.letters, maxLetters) {
+		live.DeadLetters[first+i].Readings = n.covered[i].String()
+		n.covered[i] = n.covered[i][:0]
 	}
 	out := n.outcome
 	n.src, n.ledger, n.payload, n.live, n.back = nil, nil, nil, nil, nil // keep nothing of the caller's

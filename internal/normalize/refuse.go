@@ -33,6 +33,7 @@ func (n *Normalizer) refuse(t *thing, r *decode.Reading, why *refusal) {
 
 func (n *Normalizer) letter(id sensor.ThingID, field string, why *refusal) {
 	n.letters++
+	n.covered[min(n.letters, maxLetters)-1].Add(n.at)
 	if n.letters > maxLetters {
 		last := &n.live.DeadLetters[len(n.live.DeadLetters)-1]
 		last.Reason, last.Field = sensor.ReasonBound, ""
@@ -41,7 +42,7 @@ func (n *Normalizer) letter(id sensor.ThingID, field string, why *refusal) {
 	}
 	d := sensor.DeadLetter{
 		Reason: why.reason, Detail: why.detail, Topic: n.src.Topic, Protocol: n.src.Protocol, Owner: n.src.Thing.Owner(),
-		Thing: string(id), Field: field, Source: n.src.Name, Client: n.src.Client, Size: len(n.payload),
+		Thing: string(id), Field: field, Source: n.src.Name, Origin: n.src.Origin, Size: len(n.payload),
 	}
 	if n.letters == 1 { // the others are of the same payload
 		d.Payload = sensor.TrimPayload(n.payload)

@@ -71,25 +71,3 @@ type HistoryRow struct {
 	Quality string    `json:"quality"`
 	Arrival time.Time `json:"arrival"`
 }
-
-// DeadLetterRow is one dead letter.
-type DeadLetterRow struct {
-	Arrival  time.Time `json:"arrival"`
-	Reason   string    `json:"reason"`
-	Detail   string    `json:"detail"`
-	Topic    string    `json:"topic,omitempty"`
-	Protocol string    `json:"protocol,omitempty"`
-	Owner    string    `json:"owner,omitempty"`
-	Thing    string    `json:"thing,omitempty"`
-	Field    string    `json:"field,omitempty"`
-	Source   string    `json:"source,omitempty"`
-	Client   string    `json:"client,omitempty"`
-	Size     int       `json:"size"`
-	Payload  []byte    `json:"payload,omitempty" doc:"base64, at most 16 KiB"`
-	Gateway  string    `json:"gateway"`
-	Epoch    uint32    `json:"epoch"`
-	Lane     uint8     `json:"lane"`
-	Seq      uint64    `json:"seq"`
-	Idx      uint16    `json:"idx"`
-	State    string    `json:"state" enum:"open,resolved"`
-}

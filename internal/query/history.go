@@ -67,41 +67,6 @@ func (s *Server) observations(ctx context.Context, in *observationsInput) (*body
 	return &body[ObservationPage]{ObservationPage{Datastream: id, Unit: s.unitOf(d), Observations: rows, Next: next}}, nil
 }
 
-type deadLettersInput struct {
-	Reason string `query:"reason" doc:"topic, malformed, checksum, time, thing, property, unit, ..."`
-	Owner  string `query:"owner"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor string `query:"cursor"`
-}
-
-// DeadLetterPage is one page of dead letters; next is empty on the last.
-type DeadLetterPage struct {
-	DeadLetters []DeadLetterRow `json:"dead_letters"`
-	Next        string          `json:"next,omitempty"`
-}
-
-func (s *Server) deadLetters(ctx context.Context, in *deadLettersInput) (*body[DeadLetterPage], error) {
-	h := s.cfg.History()
-	if h == nil {
-		return nil, huma.Error503ServiceUnavailable("no history now: the ClickHouse engine is not available; see /readyz")
-	}
-	letters, next, err := h.DeadLetters(ctx, store.DeadLetterFilter{Reason: sensor.Reason(in.Reason), Owner: in.Owner, Limit: in.Limit, Cursor: in.Cursor})
-	if err != nil {
-		return nil, s.historyFailed(err)
-	}
-	rows := make([]DeadLetterRow, len(letters))
-	for i := range letters {
-		rows[i] = letterRow(&letters[i])
-	}
-	return &body[DeadLetterPage]{DeadLetterPage{DeadLetters: rows, Next: next}}, nil
-}
-
-func letterRow(d *store.StoredDeadLetter) DeadLetterRow {
-	return DeadLetterRow{Arrival: time.UnixMilli(d.Arrival).UTC(), Reason: string(d.Reason), Detail: d.Detail, Topic: d.Topic,
-		Protocol: d.Protocol, Owner: d.Owner, Thing: d.Thing, Field: d.Field, Source: d.Source, Client: d.Client,
-		Size: d.Size, Payload: d.Payload, Gateway: d.Gateway, Epoch: d.Epoch, Lane: uint8(d.Lane), Seq: d.Seq, Idx: d.Idx, State: d.State}
-}
-
 // historyFailed keeps the store's words for the log: they may name tables and hosts.
 func (s *Server) historyFailed(err error) error {
 	if errors.Is(err, store.ErrCursor) {

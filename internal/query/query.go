@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/situ-city/situ/internal/deadletter"
 	"github.com/situ-city/situ/internal/livestate"
 	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/internal/store"
@@ -31,6 +32,13 @@ import (
 type History interface {
 	Observations(ctx context.Context, id sensor.DatastreamID, from, to int64, limit int, cursor string) ([]store.Point, string, error)
 	DeadLetters(ctx context.Context, f store.DeadLetterFilter) ([]store.StoredDeadLetter, string, error)
+	DeadLetter(ctx context.Context, id sensor.Identity) (store.StoredDeadLetter, error)
+	LetterNames(ctx context.Context, f store.DeadLetterFilter) ([]sensor.Identity, string, error)
+}
+
+// Letters replays dead letters (internal/deadletter).
+type Letters interface {
+	Replay(ctx context.Context, ids []sensor.Identity, o deadletter.Options) ([]deadletter.Verdict, error)
 }
 
 // SQL is the gate that analysts' SQL passes.
@@ -47,6 +55,7 @@ type Config struct {
 	Divisions *geo.Divisions
 	History   func() History // nil result: no history now
 	SQL       func() SQL     // nil result: no SQL now
+	Letters   Letters
 	Tiles     http.Handler
 	Stream    http.Handler // /live
 	Page      http.Handler

@@ -36,7 +36,7 @@ func (s *Store) InsertRepeats(ctx context.Context, b *Block) error {
 
 // InsertBeside writes the block's dead letters, empty messages and gaps. Their tables keep one row an identity, so it may be repeated.
 func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
-	if err := s.insertDeadLetters(ctx, b.Batch.DeadLetters); err != nil {
+	if err := s.insertDeadLetters(ctx, b); err != nil {
 		return err
 	}
 	if err := s.insertEmpties(ctx, b.Batch.Empties); err != nil {
@@ -48,36 +48,6 @@ func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
 	return s.send(ctx, "gaps", "gateway, epoch, lane, seq_from, seq_to, at, reason", func(batch driver.Batch) error {
 		for _, g := range b.Batch.Gaps {
 			if err := batch.Append(g.Gateway, g.Epoch, uint8(g.Lane), g.From, g.To, time.UnixMilli(g.At), g.Reason); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// insertDeadLetters sends one INSERT a month: a month of arrival is a table partition.
-func (s *Store) insertDeadLetters(ctx context.Context, letters []sensor.LoggedDeadLetter) error {
-	for len(letters) > 0 {
-		m := month(letters[0].Arrival)
-		n := slices.IndexFunc(letters, func(l sensor.LoggedDeadLetter) bool { return month(l.Arrival) != m })
-		if n < 0 {
-			n = len(letters)
-		}
-		if err := s.insertLetters(ctx, letters[:n]); err != nil {
-			return err
-		}
-		letters = letters[n:]
-	}
-	return nil
-}
-
-func (s *Store) insertLetters(ctx context.Context, letters []sensor.LoggedDeadLetter) error {
-	return s.send(ctx, "deadletter_versions", `gateway, epoch, lane, seq, idx, arrival_time, reason, detail, topic, protocol,
-		owner, thing, field, source, client, size, payload`, func(batch driver.Batch) error {
-		for i := range letters {
-			l := &letters[i]
-			if err := batch.Append(l.Gateway, l.Epoch, uint8(l.Lane), l.Seq, l.Idx, time.UnixMilli(l.Arrival), string(l.Reason),
-				l.Detail, l.Topic, l.Protocol, l.Owner, l.Thing, l.Field, l.Source, l.Client, uint64(l.Size), string(l.Payload)); err != nil {
 				return err
 			}
 		}

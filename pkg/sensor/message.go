@@ -119,13 +119,24 @@ type DeadLetter struct {
 	Thing    string `json:"thing,omitempty"`    // id, if it got that far
 	Field    string `json:"field,omitempty"`    // name of the value, if only one was refused
 	Source   string `json:"source,omitempty"`   // name of the configured source, or "" for situ's own topics
-	Client   string `json:"client,omitempty"`   // MQTT client id
+	Origin
+	Readings string `json:"readings,omitempty"` // which of the payload's readings it stands for, as Ordinals; "" = the whole message
 	Size     int    `json:"size"`               // bytes of the whole payload
-	Payload  []byte `json:"payload,omitempty"`  // at most MaxDeadLetterPayload bytes of it
+	Payload  []byte `json:"payload,omitempty"`  // at most MaxDeadLetterPayload bytes of it; the first letter of a message has it for all
 }
 
-// MaxDeadLetterPayload bounds what a dead letter keeps of its payload.
-const MaxDeadLetterPayload = 16 << 10
+// Origin is how a message came in.
+type Origin struct {
+	Client string `json:"client,omitempty"` // MQTT client id; of a pulled source, ours on that broker
+	User   string `json:"user,omitempty"`   // MQTT user name it came under
+	Broker string `json:"broker,omitempty"` // of a pulled source; "" = the embedded one
+	Packet uint16 `json:"packet,omitempty"` // MQTT packet id; 0 for QoS 0
+	QoS    uint8  `json:"qos,omitempty"`
+}
+
+// MaxDeadLetterPayload bounds what a dead letter keeps of its payload: all of the longest MQTT packet that is taken, so
+// that whatever becomes a dead letter can be replayed.
+const MaxDeadLetterPayload = 2 << 20
 
 // TrimPayload copies at most MaxDeadLetterPayload bytes.
 func TrimPayload(p []byte) []byte {

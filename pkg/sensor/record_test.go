@@ -29,7 +29,7 @@ func fullMessage() *Message {
 		Observations: []Observation{first, words, moved, lost},
 		DeadLetters: []DeadLetter{
 			{Reason: ReasonNumber, Detail: "1e400 is beyond float64", Topic: "situ/v1/a/b/json", Protocol: "json", Owner: "a",
-				Thing: "a/b", Field: "pm10", Source: "s", Client: "c", Size: 3, Payload: []byte{0, 0xff, '{'}},
+				Thing: "a/b", Field: "pm10", Source: "s", Origin: Origin{Client: "c", User: "u", Broker: "tcp://b:1883", Packet: 65535, QoS: 2}, Readings: "3,5-7", Size: 3, Payload: []byte{0, 0xff, '{'}},
 			{Reason: ReasonChecksum},
 		},
 		Declarations: []Declaration{

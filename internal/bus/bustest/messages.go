@@ -73,7 +73,8 @@ func deadLetter(r *rand.Rand) sensor.DeadLetter {
 	}
 	return sensor.DeadLetter{
 		Reason: sensor.ReasonMalformed, Detail: "offset 3: \u2028 <&> unexpected", Topic: "situ/v1/o/t/json",
-		Owner: "o", Client: fmt.Sprintf("c%d", r.IntN(9)), Size: len(p), Payload: p,
+		Owner: "o", Origin: sensor.Origin{Client: fmt.Sprintf("c%d", r.IntN(9)), User: "u", Packet: uint16(r.Uint32()), QoS: 1},
+		Readings: "0-2,7", Size: len(p), Payload: p,
 	}
 }
 

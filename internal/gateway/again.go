@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/situ-city/situ/internal/deadletter"
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// Again reads dead letters a second time: their topics, payloads and names as they are understood today. It is the
+// deadletter.Reader, and takes the same way as worker.build, without counters and without a spool.
+type Again struct {
+	protocols  map[string]decode.Protocol
+	normalizer func() *normalize.Normalizer // a new one a letter: what it has declared once it does not declare again
+	mu         sync.Mutex                   // guards what follows: decoders belong to one goroutine
+	routers    map[string]*router
+	readings   []decode.Reading
+	live, back sensor.Message
+}
+
+// NewAgain makes an Again. Sources are those of the gateways whose letters are to be read.
+func NewAgain(sources []Source, protocols []decode.Protocol, n func() *normalize.Normalizer) (*Again, error) {
+	a := &Again{protocols: map[string]decode.Protocol{}, routers: map[string]*router{}, normalizer: n}
+	for _, p := range protocols {
+		a.protocols[p.Name] = p
+	}
+	own := newRouter(a.protocols, nil)
+	a.routers[""] = &own
+	for i := range sources {
+		s := &sources[i]
+		if err := s.Validate(a.protocols); err != nil {
+			return nil, err
+		}
+		r := newRouter(a.protocols, s)
+		a.routers[s.Name] = &r
+	}
+	return a, nil
+}
+
+// Read implements deadletter.Reader.
+func (a *Again) Read(l *sensor.LoggedDeadLetter, payload []byte, want func(ordinal int, key string) bool, c deadletter.Clock) deadletter.Reading {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	refuse := func(reason sensor.Reason, detail string) deadletter.Reading {
+		return deadletter.Reading{Refused: &sensor.DeadLetter{Reason: reason, Detail: detail}}
+	}
+	router, ok := a.routers[l.Source]
+	if !ok {
+		return refuse(sensor.ReasonTopic, fmt.Sprintf("it came from source %q, which is not in this configuration; put the source into it, as the gateway has it", l.Source))
+	}
+	r := router.route(l.Topic)
+	switch {
+	case r.refused != nil:
+		return deadletter.Reading{Refused: r.refused}
+	case len(payload) == 0:
+		return refuse(sensor.ReasonEmpty, emptyPayload)
+	case len(payload) > MaxPayload:
+		return refuse(sensor.ReasonSize, largePayload(len(payload)))
+	}
+	var err error
+	if a.readings, err = r.decoder.Decode(a.readings[:0], payload); err != nil {
+		return refuse(decode.ReasonOf(err), err.Error())
+	}
+	r.source.Origin = l.Origin
+	var out deadletter.Reading
+	n := a.normalizer()
+	for i := range a.readings {
+		if want(i, a.readings[i].Key) {
+			a.one(n, &r.source, i, l.Arrival, c, &out)
+		}
+	}
+	return out
+}
+
+// one normalises a reading by itself, so that it is known which became what.
+func (a *Again) one(n *normalize.Normalizer, src *normalize.Source, i int, arrival int64, c deadletter.Clock, out *deadletter.Reading) {
+	r := a.readings[i]
+	corrected := correct(&r, c)
+	a.live.Reset()
+	a.back.Reset()
+	a.live.Arrival = arrival
+	n.Normalize(src, []decode.Reading{r}, nil, &a.live, &a.back)
+	v := deadletter.Value{Ordinal: i}
+	switch {
+	case len(a.live.DeadLetters) > 0:
+		v.Refused = &sensor.DeadLetter{Reason: a.live.DeadLetters[0].Reason, Detail: a.live.DeadLetters[0].Detail}
+	case len(a.live.Observations) > 0:
+		v.Observation = a.live.Observations[0]
+	default:
+		v.Observation = a.back.Observations[0]
+	}
+	if corrected && v.Refused == nil {
+		v.Observation.Quality |= sensor.ClockSkew
+	}
+	out.Values = append(out.Values, v)
+	out.Declarations = append(out.Declarations, a.live.Declarations...)
+}
+
+// correct applies a clock correction and reports whether there was one.
+func correct(r *decode.Reading, c deadletter.Clock) bool {
+	switch {
+	case r.Err != nil || !c.Set():
+		return false
+	case c.Arrival:
+		r.Time, r.ResultTime = 0, 0 // as of a source that gives no time
+		return true
+	}
+	moved := false
+	for _, t := range [...]*int64{&r.Time, &r.ResultTime} {
+		if *t != 0 {
+			*t += c.Shift.Milliseconds()
+			moved = true
+		}
+	}
+	return moved
+}
