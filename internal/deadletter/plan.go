@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,7 @@ func (j *job) refused(reason sensor.Reason, detail string) {
 // take names the values, and says what becomes of the letter.
 func (j *job) take(values []Value, want selection, c Clock, now time.Time) {
 	var first *sensor.DeadLetter
+	j.letter.RowIdxs, j.letter.Pending = slices.Clone(j.letter.RowIdxs), false
 	for i := range values {
 		v := &values[i]
 		if v.Refused != nil {
@@ -137,12 +139,15 @@ func (j *job) take(values []Value, want selection, c Clock, now time.Time) {
 			continue
 		}
 		j.rows = append(j.rows, row{want.idx(j.letter.Idx, v.Ordinal), v.Observation})
+		j.letter.RowIdxs = append(j.letter.RowIdxs, j.rows[len(j.rows)-1].idx)
 		t := v.Observation.PhenomenonTime
 		if j.letter.RowsTo == 0 {
 			j.letter.RowsFrom, j.letter.RowsTo = t, t
 		}
 		j.letter.RowsFrom, j.letter.RowsTo = min(j.letter.RowsFrom, t), max(j.letter.RowsTo, t)
 	}
+	slices.Sort(j.letter.RowIdxs)
+	j.letter.RowIdxs = slices.Compact(j.letter.RowIdxs)
 	j.verdict.Values = len(j.rows)
 	if first != nil {
 		detail := first.Detail

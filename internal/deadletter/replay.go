@@ -228,7 +228,8 @@ func intents(jobs []job) (letters []store.StoredDeadLetter) {
 			continue
 		}
 		l := j.was
-		l.Tries, l.RowsFrom, l.RowsTo, l.Version = j.letter.Tries, j.letter.RowsFrom, j.letter.RowsTo, j.was.Version+1
+		l.Pending, l.Tries, l.Version = true, j.letter.Tries, j.was.Version+1
+		l.RowsFrom, l.RowsTo = j.letter.RowsFrom, j.letter.RowsTo
 		letters = append(letters, l)
 	}
 	return letters

@@ -43,8 +43,10 @@ type StoredDeadLetter struct {
 	Changed int64  // Unix ms
 	Read    LogRange
 
-	RowsFrom, RowsTo int64  // between them is every phenomenonTime that a replay ever meant to store, Unix ms; 0 = none yet
-	Version          uint64 // the greatest counts
+	RowsFrom, RowsTo int64    // between them is every phenomenonTime that a replay ever meant to store, Unix ms; 0 = none yet
+	RowIdxs          []uint16 // of every observation it became, rising
+	Pending          bool     // a replay is storing, or was killed while it did
+	Version          uint64   // the greatest counts
 }
 
 // LogRange is the block of the log that something was read in.
@@ -260,7 +262,7 @@ func (s *Store) appendLetters(ctx context.Context, letters []StoredDeadLetter, p
 	err := s.each(ctx, `SELECT toUnixTimestamp64Milli(arrival_time), toString(reason), detail, topic, toString(protocol), toString(owner),
 			thing, field, toString(source), client, toString(user), toString(broker), packet, qos, readings, size,
 			substring(payload, 1, `+strconv.Itoa(payload)+`), length(payload), toString(state), tries, toUnixTimestamp64Milli(changed_at),
-			log, partition, block_from, block_to, rows_from, rows_to, version, toString(gateway), epoch, lane, seq, idx
+			log, partition, block_from, block_to, rows_from, rows_to, row_idxs, pending, version, toString(gateway), epoch, lane, seq, idx
 		FROM ~deadletter_versions FINAL WHERE arrival_time IN (`+times+`) AND seq IN (`+numbers(seqs)+`)`, func(r driver.Rows) error {
 		l, err := scanLetter(r)
 		if err == nil {
@@ -281,14 +283,15 @@ func (s *Store) appendLetters(ctx context.Context, letters []StoredDeadLetter, p
 
 func scanLetter(r driver.Rows) (l StoredDeadLetter, err error) {
 	var reason, payload string
-	var lane uint8
+	var lane, pending uint8
 	var size, kept uint64
 	var tries uint32
 	err = r.Scan(&l.Arrival, &reason, &l.Detail, &l.Topic, &l.Protocol, &l.Owner, &l.Thing, &l.Field, &l.Source,
 		&l.Client, &l.User, &l.Broker, &l.Packet, &l.QoS, &l.Readings, &size, &payload, &kept, &l.State, &tries, &l.Changed,
-		&l.Read.Log, &l.Read.Partition, &l.Read.From, &l.Read.To, &l.RowsFrom, &l.RowsTo, &l.Version,
+		&l.Read.Log, &l.Read.Partition, &l.Read.From, &l.Read.To, &l.RowsFrom, &l.RowsTo, &l.RowIdxs, &pending, &l.Version,
 		&l.Gateway, &l.Epoch, &lane, &l.Seq, &l.Idx)
 	l.Reason, l.Lane, l.Size, l.Kept, l.Tries = sensor.Reason(reason), sensor.Lane(lane), int(size), int(kept), int(tries)
+	l.Pending = pending == 1
 	if payload != "" {
 		l.Payload = []byte(payload)
 	}
@@ -317,13 +320,13 @@ func (s *Store) InsertLetterVersions(ctx context.Context, letters []StoredDeadLe
 func (s *Store) insertLetters(ctx context.Context, letters []StoredDeadLetter) error {
 	return s.send(ctx, "deadletter_versions", `gateway, epoch, lane, seq, idx, arrival_time, reason, detail, topic, protocol,
 		owner, thing, field, source, client, user, broker, packet, qos, readings, size, payload, state, tries,
-		log, partition, block_from, block_to, rows_from, rows_to, version`, func(batch driver.Batch) error {
+		log, partition, block_from, block_to, rows_from, rows_to, row_idxs, pending, version`, func(batch driver.Batch) error {
 		for i := range letters {
 			l := &letters[i]
 			if err := batch.Append(l.Gateway, l.Epoch, uint8(l.Lane), l.Seq, l.Idx, time.UnixMilli(l.Arrival), string(l.Reason),
 				l.Detail, l.Topic, l.Protocol, l.Owner, l.Thing, l.Field, l.Source, l.Client, l.User, l.Broker, l.Packet, l.QoS,
 				l.Readings, uint64(l.Size), string(l.Payload), l.State, uint32(l.Tries),
-				l.Read.Log, l.Read.Partition, l.Read.From, l.Read.To, l.RowsFrom, l.RowsTo, l.Version); err != nil {
+				l.Read.Log, l.Read.Partition, l.Read.From, l.Read.To, l.RowsFrom, l.RowsTo, l.RowIdxs, l.Pending, l.Version); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,9 @@ ALTER TABLE {{.Database}}.deadletter_versions {{.Cluster}}
     ADD COLUMN IF NOT EXISTS tries UInt32 COMMENT 'how often it was replayed / 重放次数' AFTER block_to,
     ADD COLUMN IF NOT EXISTS rows_from Int64 COMMENT 'least phenomenonTime a replay ever meant to store, Unix ms / 重放最早观测时间（毫秒）' AFTER tries,
     ADD COLUMN IF NOT EXISTS rows_to Int64 COMMENT 'greatest one, Unix ms; 0 = never any / 重放最晚观测时间（毫秒）' AFTER rows_from,
-    ADD COLUMN IF NOT EXISTS changed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when this version was written / 本版本写入时间' AFTER rows_to;
+    ADD COLUMN IF NOT EXISTS row_idxs Array(UInt16) COMMENT 'idx of every observation it became / 已生成观测的序号' AFTER rows_to,
+    ADD COLUMN IF NOT EXISTS pending UInt8 COMMENT '1: a replay is storing, or was killed while it did; replay again / 1 表示重放尚未完成' AFTER row_idxs,
+    ADD COLUMN IF NOT EXISTS changed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when this version was written / 本版本写入时间' AFTER pending;
 
 ALTER TABLE {{.Database}}.deadletter_versions {{.Cluster}}
     COMMENT COLUMN payload 'the payload, cut after 2 MiB; the first letter of a message has it for all / 报文（2 MiB 后截断）';
@@ -41,6 +43,8 @@ CREATE OR REPLACE VIEW {{.Database}}.deadletters {{.Cluster}}
     state        LowCardinality(String) COMMENT 'open or resolved / 状态',
     tries        UInt32 COMMENT 'how often it was replayed / 重放次数',
     changed_at   DateTime64(3, 'UTC') COMMENT 'when it was last written or replayed / 最后写入或重放时间',
+    row_idxs     Array(UInt16) COMMENT 'idx of every observation it became / 已生成观测的序号',
+    pending      UInt8 COMMENT '1: a replay is storing, or was killed while it did; replay again / 1 表示重放尚未完成',
     log          String COMMENT 'log it was read from, hexadecimal / 日志编号',
     partition    Int32 COMMENT 'partition of the log / 日志分区',
     block_from   Int64 COMMENT 'first offset of the block it was read in / 所在块起始偏移',
@@ -53,5 +57,5 @@ CREATE OR REPLACE VIEW {{.Database}}.deadletters {{.Cluster}}
 )
 AS SELECT concat(gateway, ':', toString(epoch), ':', if(lane = 1, 'backfill', 'live'), ':', toString(seq), ':', toString(idx)) AS id,
     arrival_time, reason, detail, topic, protocol, owner, thing, field, source, client, user, broker, packet, qos, size, payload,
-    readings, state, tries, changed_at, log, partition, block_from, block_to, gateway, epoch, lane, seq, idx
+    readings, state, tries, changed_at, row_idxs, pending, log, partition, block_from, block_to, gateway, epoch, lane, seq, idx
 FROM {{.Database}}.deadletter_versions FINAL;

@@ -124,6 +124,13 @@ FROM
                 FROM {{.Database}}.deadletter_versions FINAL
                 GROUP BY hour, gateway, epoch, lane, owner
                 UNION ALL
+                -- What replayed dead letters became was not taken with any block. A replay under way is not judged.
+                SELECT toStartOfHour(arrival_time) AS hour, gateway, epoch, lane, '?' AS owner, if(pending, 'young', 'taken') AS what,
+                    bitmapBuild(emptyArrayUInt64()), if(what = 'young', count(), sum(length(row_idxs))),
+                    sum(arraySum(i -> intHash64(seq * 65536 + i), row_idxs)), CAST(map(), 'Map(String, UInt64)'), toUInt64(0), toUInt64(0)
+                FROM {{.Database}}.deadletter_versions FINAL WHERE pending OR notEmpty(row_idxs)
+                GROUP BY hour, gateway, epoch, lane, what
+                UNION ALL
                 SELECT toStartOfHour(arrival_time) AS hour, gateway, epoch, lane, toString(owner) AS owner, 'empty',
                     groupBitmapState(seq), count(), toUInt64(0), map(toString(reason), count()), toUInt64(0), toUInt64(0)
                 FROM {{.Database}}.empties FINAL
