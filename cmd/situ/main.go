@@ -31,6 +31,7 @@ type cli struct {
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
 	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
+	Torture     tortureCmd     `cmd:"" help:"Kill, stop, cut off and fill situ at random, and let SQL judge what is left."`
 	Store       storeCmd       `cmd:"" help:"The ClickHouse engine as a child process (situ run starts it)."`
 	Engine      engineCmd      `cmd:"" help:"Install or check the embedded ClickHouse engine."`
 	Version     versionCmd     `cmd:"" help:"Which situ this is."`

@@ -26,7 +26,7 @@ var built struct {
 func TestMain(m *testing.M) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "SITU_") && !strings.HasPrefix(name, "SITU_ENGINE") && name != "SITU_SAMPLES" && name != "SITU_KILLS" {
+		if strings.HasPrefix(name, "SITU_") && !strings.HasPrefix(name, "SITU_ENGINE") && name != "SITU_SAMPLES" && name != "SITU_TORTURE_ROUNDS" {
 			_ = os.Unsetenv(name) // what the user of this machine has set is not what the tests are about
 		}
 	}

@@ -1,0 +1,252 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/situ-city/situ/internal/embedded/engine"
+)
+
+// judge compares the sent list with what SQL shows. It asks the engine itself, past the gate and the API.
+type judge struct {
+	socket string
+	ledger *ledger
+	report *Report
+	log    *slog.Logger
+}
+
+// found is what the tables have of one message.
+type found struct {
+	rows       uint64 // in the raw table
+	pairs      uint64 // of them different by (datastream, phenomenon_time)
+	identities uint64 // different by (gateway, epoch, lane, seq, idx)
+	letters    uint64 // dead letters, different by identity
+	messages   uint64 // of these, different by seq
+	history    uint64 // rows that people see
+}
+
+// versions says what is being judged.
+func (j *judge) versions(ctx context.Context, program string, w world) map[string]string {
+	list := map[string]string{}
+	for k, v := range w.versions() {
+		list[k] = v
+	}
+	if out, err := exec.CommandContext(ctx, program, "version").Output(); err == nil {
+		list["situ"] = strings.TrimSpace(string(out))
+	}
+	_ = j.with(ctx, func(conn driver.Conn) error { // if it does not answer, the rounds say so
+		var v string
+		err := conn.QueryRow(ctx, "SELECT version()").Scan(&v)
+		list["clickhouse"] = v
+		return err
+	})
+	list["small disk"] = w.disk().String()
+	return list
+}
+
+func (j *judge) with(ctx context.Context, do func(driver.Conn) error) error {
+	conn, err := engine.Open(j.socket, "")
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(conn), conn.Close())
+}
+
+// round judges the messages from an id on, and with all set everything there ever was.
+func (j *judge) round(ctx context.Context, from int, all, clock bool) error {
+	return j.with(ctx, func(conn driver.Conn) error {
+		entries := j.ledger.since(from)
+		var got map[int]*found
+		missing := func(ctx context.Context) (err error) {
+			if got, err = j.look(ctx, conn, from); err != nil {
+				return err
+			}
+			return lost(entries, from, got)
+		}
+		err := until(ctx, patience, missing)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			j.report.fail("acknowledged and not there: %v", err)
+		}
+		if from := 1; all {
+			entries = j.ledger.since(from)
+			if got, err = j.look(ctx, conn, from); err != nil {
+				return err
+			}
+			j.compare(entries, from, got, true)
+			return j.whole(ctx, conn, entries)
+		}
+		j.compare(entries, from, got, clock)
+		return nil
+	})
+}
+
+// lost names acknowledged messages that are nowhere.
+func lost(entries []entry, from int, got map[int]*found) error {
+	n, first := 0, 0
+	for i, e := range entries {
+		if f := got[from+i]; e.acked && e.kind != kindHeartbeat && (f == nil || f.rows+f.letters == 0) {
+			if n++; first == 0 {
+				first = from + i
+			}
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d messages, the first is %d (%s)", n, first, entries[first-from].kind)
+	}
+	return nil
+}
+
+// compare holds every message against what is there. A message that went through somebody's broker may have been
+// delivered more often than it was published; a clock that jumped may have made dead letters of values.
+func (j *judge) compare(entries []entry, from int, got map[int]*found, clock bool) {
+	for id, f := range got {
+		if i := id - from; i < 0 || i >= len(entries) {
+			j.report.fail("message %d is there %+v, and nobody sent it", id, *f)
+		}
+	}
+	for i, e := range entries {
+		id := from + i
+		f := got[id]
+		if f == nil {
+			f = &found{}
+		}
+		wrong := ""
+		times := uint64(e.sent)
+		switch {
+		case e.kind == kindHeartbeat && f.rows+f.letters > 0:
+			wrong = "it holds nothing, and something is there"
+		case e.kind == kindHeartbeat:
+		case e.acked && f.rows+f.letters == 0:
+			wrong = "it was acknowledged and is lost"
+			j.report.Lost++
+		case f.rows != f.identities:
+			wrong = "an identity is there twice"
+			j.report.Double++
+		case !e.relayed && (f.rows > times*uint64(e.values) || f.messages > 2*times):
+			wrong = "it is there more often than it was sent"
+			j.report.Double++
+		case f.history != f.pairs:
+			wrong = "history does not show each value once"
+			j.report.Double++
+		case e.acked && e.kind == kindLetter && f.letters == 0:
+			wrong = "it cannot be read, and is no dead letter"
+		case e.acked && e.kind != kindLetter && !clock && f.pairs != uint64(e.values):
+			wrong = "not all its values are there"
+			j.report.Lost++
+		}
+		if wrong != "" {
+			j.report.fail("message %d (%s, %d values, sent %d times, acknowledged %v): %s: %+v", id, e.kind, e.values, e.sent, e.acked, wrong, *f)
+		}
+	}
+}
+
+// look reads what the tables have of the messages from an id on. The id is the result of each of a message's values,
+// and the one of a dead letter stands in its payload.
+func (j *judge) look(ctx context.Context, conn driver.Conn, from int) (map[int]*found, error) {
+	got := map[int]*found{}
+	of := func(id int64) *found {
+		f := got[int(id)]
+		if f == nil {
+			f = &found{}
+			got[int(id)] = f
+		}
+		return f
+	}
+	var id int64
+	var a, b, c uint64
+	for _, q := range []struct {
+		text string
+		note func()
+	}{
+		{`SELECT toInt64(result_scaled), count(), uniqExact(datastream, phenomenon_time), uniqExact(gateway, epoch, lane, seq, idx)
+			FROM situ.observations WHERE result_scaled >= ? AND decimals = 0 GROUP BY 1`,
+			func() { f := of(id); f.rows, f.pairs, f.identities = a, b, c }},
+		{`SELECT toInt64OrZero(extract(substring(payload, 1, 100), 'water_level":([0-9]+)')) AS id, uniqExact(gateway, epoch, lane, seq, idx),
+			uniqExact(gateway, epoch, lane, seq), count() FROM situ.deadletter_versions GROUP BY id HAVING id >= ?`,
+			func() { f := of(id); f.letters, f.messages = a, b }},
+		{`SELECT toInt64(result), count(), count(), count() FROM situ.history WHERE result >= ? GROUP BY 1`,
+			func() { of(id).history = a }},
+	} {
+		rows, err := conn.Query(ctx, q.text, from)
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			if err := rows.Scan(&id, &a, &b, &c); err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
+			q.note()
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+// whole judges what is true of the tables as a whole.
+func (j *judge) whole(ctx context.Context, conn driver.Conn, entries []entry) error {
+	r := j.report
+	r.Messages, r.Published, r.Acked = j.ledger.counts()
+	var identities, counted, overlaps, hearts uint64
+	for _, q := range []struct {
+		text string
+		into *uint64
+	}{
+		{"SELECT count() FROM situ.observations", &r.Rows},
+		{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.observations", &identities},
+		{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.deadletter_versions", &r.Letters},
+		{"SELECT toUInt64(sum(observations)) FROM situ.ingest_blocks FINAL", &counted},
+		{`SELECT count() FROM situ.ingest_blocks AS a FINAL JOIN situ.ingest_blocks AS b FINAL ON a.log = b.log AND a.partition = b.partition
+			WHERE a.block_from < b.block_from AND b.block_from < a.block_to`, &overlaps},
+		{"SELECT toUInt64(sum(arraySum(mapValues(empties)))) FROM situ.ingest_blocks FINAL", &r.Empty},
+		{"SELECT toUInt64(sum(empties['no_values'])) FROM situ.ingest_blocks FINAL", &hearts},
+		{"SELECT toUInt64(sum(seq_to - seq_from + 1)) FROM situ.gaps FINAL", &r.Gaps},
+	} {
+		if err := conn.QueryRow(ctx, q.text).Scan(q.into); err != nil {
+			return fmt.Errorf("%s: %w", q.text, err)
+		}
+	}
+	if r.Rows != identities {
+		r.fail("%d rows have %d identities", r.Rows, identities)
+		r.Double += int(r.Rows - identities)
+	}
+	if r.Rows != counted {
+		r.fail("%d rows, and the blocks' records count %d", r.Rows, counted)
+	}
+	if overlaps > 0 {
+		r.fail("%d blocks of the log overlap", overlaps)
+	}
+	j.heartbeats(entries, hearts)
+	r.Checks = []string{"each acknowledged message in rows or dead letters", "each value once in history", "no identity twice",
+		"no message more often than sent", "blocks count what is there and do not overlap", "empty messages counted"}
+	return nil
+}
+
+// heartbeats leave no row; the blocks count them.
+func (j *judge) heartbeats(entries []entry, counted uint64) {
+	var acked, sent uint64
+	relayed := false
+	for _, e := range entries {
+		if e.kind != kindHeartbeat {
+			continue
+		}
+		sent += uint64(e.sent)
+		relayed = relayed || e.relayed
+		if e.acked {
+			acked++
+		}
+	}
+	if counted < acked || counted > sent && !relayed {
+		j.report.fail("%d messages that hold nothing were acknowledged and sent %d times; the blocks count %d", acked, sent, counted)
+	}
+}

@@ -1,0 +1,103 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/situ-city/situ/internal/embedded/engine"
+)
+
+// recovery is the time from a kill to the first row, by SELECT, of a message that was made after it. So it holds
+// everything: the start, what is taken up, the clients' coming back, the commit, the block.
+type recovery struct {
+	process string
+	took    time.Duration
+}
+
+// meter measures recoveries.
+type meter struct {
+	socket string
+	ledger *ledger
+
+	mu      sync.Mutex // guards what follows
+	waits   bool
+	process string
+	at      time.Time
+	from    int // first message after the kill
+	list    []recovery
+}
+
+func newMeter(socket string, l *ledger) *meter { return &meter{socket: socket, ledger: l} }
+
+// killed begins to wait for a new row; an earlier kill that was not recovered from is forgotten, the later one counts.
+func (m *meter) killed(process string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waits, m.process, m.at, m.from = true, process, time.Now(), m.ledger.nextID()
+}
+
+// pending is an error while a kill has not been recovered from.
+func (m *meter) pending() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waits {
+		return fmt.Errorf("%s was killed %s ago", m.process, time.Since(m.at).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// take gives what was measured since it was last asked.
+func (m *meter) take() []recovery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.list
+	m.list = nil
+	return list
+}
+
+const meterEvery = 40 * time.Millisecond
+
+func (m *meter) run(ctx context.Context) {
+	conn, err := engine.Open(m.socket, "")
+	if err != nil {
+		return // only a malformed address does that; then pending says that nothing comes
+	}
+	defer conn.Close()
+	tick := time.NewTicker(meterEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			m.look(ctx, conn)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (m *meter) look(ctx context.Context, conn driver.Conn) {
+	m.mu.Lock()
+	waits, at, from, process := m.waits, m.at, m.from, m.process
+	m.mu.Unlock()
+	if !waits {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var n uint64
+	err := conn.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM situ.observations WHERE result_scaled >= ? AND decimals = 0 LIMIT 1)", from).Scan(&n)
+	if err != nil && !errors.Is(err, context.Canceled) || n == 0 {
+		return // the store is away, or has nothing new
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at.Equal(at) {
+		m.waits = false
+		m.list = append(m.list, recovery{process, time.Since(at)})
+	}
+}

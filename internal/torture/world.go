@@ -1,0 +1,173 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/situ-city/situ/internal/failpoint"
+)
+
+// world is situ as processes, with what stands around it.
+type world interface {
+	start(ctx context.Context) error
+	processes() []*process
+	victims() []victim
+	proxies() []*proxy
+	disk() *disk
+	brokers() []broker
+	socket() string                   // where ClickHouse answers
+	healed(ctx context.Context) error // nil when all runs undisturbed
+	versions() map[string]string
+	close() error
+}
+
+// victim is what kill and stop are done to: a process, or the store child of one.
+type victim struct {
+	name string
+	p    *process // nil: only signal
+	pid  func() int
+}
+
+// embeddedWorld is `situ run` and its store process.
+type embeddedWorld struct {
+	run   *process
+	mqtt  *proxy
+	data  string
+	http  string
+	small *disk
+	log   *slog.Logger
+	end   context.CancelFunc
+}
+
+func newEmbeddedWorld(cfg Config, log *slog.Logger) (*embeddedWorld, error) {
+	w := &embeddedWorld{data: filepath.Join(cfg.Dir, "data"), log: log}
+	spools := filepath.Join(w.data, "spool")
+	if err := os.MkdirAll(spools, 0o750); err != nil {
+		return nil, err
+	}
+	var err error
+	if slices.Contains(cfg.Faults, "disk") {
+		if w.small, err = mountSmall(spools, cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	w.http = ports[0]
+	if w.mqtt, err = newProxy("sensors-situ", ports[1]); err != nil {
+		return nil, err
+	}
+	gateway, _, ingester := failpoint.Points()
+	w.run = &process{name: "situ", logPath: filepath.Join(cfg.Dir, "situ.log"),
+		argv: []string{cfg.Situ, "run", "--data", w.data, "--http", ports[0], "--mqtt", ports[1], "--clickhouse-http", "", "--auto-register",
+			"--spool-bytes", fmt.Sprint(spoolBytes)},
+		env:    []string{"SITU_ADMIN_KEY=" + adminKey},
+		points: slices.Concat(gateway, ingester, []string{failpoint.BusCommit, failpoint.BusCommitted}),
+		recover: []string{failpoint.SpoolRecover, failpoint.BusCommit, failpoint.IngesterRecover, failpoint.IngesterReplay, failpoint.IngesterRows,
+			failpoint.StorePart, failpoint.IngesterStored}}
+	return w, nil
+}
+
+// spoolBytes is the least bound of a gateway's spools, so that segments are made and freed often.
+const spoolBytes = 64 << 20
+
+// adminKey is the administrator's of what is tortured.
+const adminKey = "situ_torture_0123456789abcdef"
+
+func (w *embeddedWorld) start(ctx context.Context) error {
+	ctx, w.end = context.WithCancel(ctx)
+	w.run.keep(ctx)
+	return until(ctx, patience, w.healed)
+}
+
+func (w *embeddedWorld) processes() []*process { return []*process{w.run} }
+
+func (w *embeddedWorld) victims() []victim {
+	store := func() int { return childOf(w.run.pid()) }
+	return []victim{{"situ", w.run, w.run.pid}, {"store", nil, store}}
+}
+
+func (w *embeddedWorld) proxies() []*proxy { return []*proxy{w.mqtt} }
+func (w *embeddedWorld) disk() *disk       { return w.small }
+func (w *embeddedWorld) socket() string    { return filepath.Join(w.data, "store.sock") }
+
+func (w *embeddedWorld) brokers() []broker {
+	return []broker{{addr: w.mqtt.addr}}
+}
+
+func (w *embeddedWorld) versions() map[string]string { return nil }
+
+func (w *embeddedWorld) healed(ctx context.Context) error {
+	if w.run.disturbed() {
+		return errors.New("situ still has a fault before it")
+	}
+	return readyAt(ctx, w.http)
+}
+
+func (w *embeddedWorld) close() error {
+	if w.end != nil {
+		w.end()
+		if err := <-w.run.ended; err != nil {
+			return err
+		}
+	}
+	w.mqtt.close()
+	return w.small.unmount()
+}
+
+// readyAt asks /readyz.
+func readyAt(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 4096))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("/readyz of %s: %s", addr, b)
+	}
+	return err
+}
+
+// freePorts gives loopback addresses that were free a moment ago.
+func freePorts(n int) (list []string, err error) {
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close()
+		list = append(list, ln.Addr().String())
+	}
+	return list, nil
+}
+
+// die sends SIGKILL to a victim, with what its coming lives will be.
+func (t *torturer) die(v victim, lives ...life) {
+	if v.p != nil {
+		v.p.kill(lives...)
+		return
+	}
+	if pid := v.pid(); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		t.report.kill(v.name)
+		t.meter.killed(v.name)
+	}
+}
