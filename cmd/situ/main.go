@@ -30,6 +30,7 @@ type cli struct {
 	Register    registerCmd    `cmd:"" help:"Register Things from a CSV file; one verdict a row."`
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
 	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
+	Balance     balanceCmd     `cmd:"" help:"What became of every acknowledged message; exit code 1 if one is missing."`
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
 	Torture     tortureCmd     `cmd:"" help:"Kill, stop, cut off and fill situ at random, and let SQL judge what is left."`
 	Store       storeCmd       `cmd:"" help:"The ClickHouse engine as a child process (situ run starts it)."`

@@ -168,7 +168,7 @@ func TestOpenServerStillAsks(t *testing.T) {
 			if a.Status != http.StatusOK {
 				t.Errorf("%s on an open server: %d", route, a.Status)
 			}
-		case method != http.MethodGet, path == "/v1/deadletters", path == "/v1/registry/changes", strings.HasPrefix(path, "/clickhouse"):
+		case method != http.MethodGet, path == "/v1/deadletters", path == "/v1/balance", path == "/v1/registry/changes", strings.HasPrefix(path, "/clickhouse"):
 			if a.Status != http.StatusUnauthorized {
 				t.Errorf("%s without key on an open server: %d %.100s", route, a.Status, a.Body)
 			}

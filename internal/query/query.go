@@ -34,6 +34,7 @@ type History interface {
 	DeadLetters(ctx context.Context, f store.DeadLetterFilter) ([]store.StoredDeadLetter, string, error)
 	DeadLetter(ctx context.Context, id sensor.Identity) (store.StoredDeadLetter, error)
 	LetterNames(ctx context.Context, f store.DeadLetterFilter) ([]sensor.Identity, string, error)
+	Accounts
 }
 
 // Letters replays dead letters (internal/deadletter).

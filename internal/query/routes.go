@@ -43,6 +43,7 @@ func (s *Server) routes(api huma.API) {
 	huma.Register(api, get("/v1/deadletters/{id}", "deadletter", "One dead letter, with its whole payload"), s.deadLetter)
 	huma.Register(api, huma.Operation{Method: http.MethodPost, Path: "/v1/deadletters/replay", OperationID: "replay-deadletters",
 		Summary: "Read dead letters again, with the registry and the configuration of today; one verdict each", DefaultStatus: http.StatusMultiStatus}, s.replayLetters)
+	huma.Register(api, get("/v1/balance", "balance", "What became of every acknowledged message, by owner and hour"), s.balance)
 	huma.Register(api, get("/v1/registry/changes", "changes", "The registry's numbered change feed"), s.changes)
 	huma.Register(api, huma.Operation{Method: http.MethodPost, Path: "/v1/things", OperationID: "register-thing",
 		Summary: "Register one Thing with its Datastreams", DefaultStatus: http.StatusCreated}, s.putThing)

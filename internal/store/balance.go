@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -107,6 +108,13 @@ func (b *Balance) ClosedUntil() (until time.Time) {
 		}
 	}
 	return until
+}
+
+// Only leaves out what is another owner's. What has no owner stays: it may be anybody's. "" leaves everything.
+func (b *Balance) Only(owner string) {
+	if owner != "" {
+		b.Rows = slices.DeleteFunc(b.Rows, func(r BalanceRow) bool { return r.Owner != owner && r.Owner != NoOwner })
+	}
 }
 
 // Balance asks for the hours that overlap [from, to). It reads the rows that arrived in them: 10 million take about a
