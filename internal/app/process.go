@@ -119,13 +119,9 @@ func (p *process) openCatalogue(context.Context) (err error) {
 }
 
 func (p *process) openRegistry(ctx context.Context) (err error) {
-	p.registry, err = registry.Open(ctx, filepath.Join(p.cfg.Data, "registry.sqlite"), registry.Options{
-		Logger: p.logger, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt,
-	})
-	if err != nil {
+	if err := p.openLedger(ctx); err != nil {
 		return err
 	}
-	p.Later(p.registry.Close)
 	var made string
 	if p.keys, made, err = query.OpenKeys(p.cfg.Data, p.cfg.AdminKey); err != nil {
 		return fmt.Errorf("%w: --admin-key: %w", ErrRefused, err)

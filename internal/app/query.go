@@ -20,7 +20,7 @@ import (
 
 // QueryConfig of cmd/query. The tags are its flags.
 type QueryConfig struct {
-	Data           string `help:"Data directory: the registry." default:"query-data" type:"path" env:"SITU_DATA"`
+	Data           string `help:"Data directory: keys, and the registry unless --registry-dsn." default:"query-data" type:"path" env:"SITU_DATA"`
 	HTTP           string `name:"http" help:"Map, API and SQL listen here." default:"127.0.0.1:8080" env:"SITU_HTTP"`
 	ClickHouseHTTP string `name:"clickhouse-http" help:"ClickHouse's HTTP interface, through the SQL gate; empty = off." default:"127.0.0.1:8123" env:"SITU_CLICKHOUSE_HTTP"`
 	AdminKey       string `help:"Administrator's key; default: made at the first start and printed once." env:"SITU_ADMIN_KEY"`
@@ -29,6 +29,7 @@ type QueryConfig struct {
 	SQLClickHouse  string `name:"sql-clickhouse" help:"HTTP address of that server for analysts' SQL, with a user that may read and nothing else: http://user:password@host:8123. Not needed on a socket." env:"SITU_SQL_CLICKHOUSE"`
 	Database       string `help:"Database in ClickHouse." default:"situ" env:"SITU_DATABASE"`
 	Group          string `help:"The ingesters' consumer group: where they stand is where the live state begins." default:"ingest" env:"SITU_GROUP"`
+	Ledger
 	host.Kafka
 	host.TLS
 
@@ -36,7 +37,7 @@ type QueryConfig struct {
 }
 
 func (c *QueryConfig) check() error {
-	return errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP), c.Kafka.Check(), checkClickHouse(c.ClickHouse))
+	return errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP), c.Kafka.Check(), c.Ledger.check(), checkClickHouse(c.ClickHouse))
 }
 
 // checkClickHouse looks at a DSN's form. What is wrong with it is not shown: it holds a password.
@@ -68,7 +69,8 @@ func RunQuery(ctx context.Context, cfg QueryConfig, logger *slog.Logger, out io.
 	defer unlock()
 	p := &process{logger: logger, out: out, started: time.Now(), cfg: Config{
 		Data: cfg.Data, HTTP: cfg.HTTP, ClickHouseHTTP: cfg.ClickHouseHTTP, AdminKey: cfg.AdminKey, AutoRegister: cfg.OpenMap,
-		ClickHouse: cfg.ClickHouse, SQLClickHouse: cfg.SQLClickHouse, Database: cfg.Database, TLS: cfg.TLS, History: "on", File: cfg.File}}
+		ClickHouse: cfg.ClickHouse, SQLClickHouse: cfg.SQLClickHouse, Database: cfg.Database, Ledger: cfg.Ledger, TLS: cfg.TLS,
+		History: "on", File: cfg.File}}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if _, err := p.gateOptions(); err != nil {
 		return err
@@ -92,7 +94,7 @@ func RunQuery(ctx context.Context, cfg QueryConfig, logger *slog.Logger, out io.
 	p.ready.Set("history", "connecting to ClickHouse")
 	p.openLive()
 	return host.RunFloors(ctx, logger, [][]host.Stage{
-		{{Name: "store", Run: p.connectStore}, {Name: "http", Run: p.runHTTP}},
+		{{Name: "store", Run: p.connectStore}, {Name: "http", Run: p.runHTTP}, {Name: "registry", Run: p.runLedger}},
 		{{Name: "live", Run: after(cfg.Kafka.Ensure, b, p.runFeed)}, {Name: "declarations", Run: heard.Run}},
 	}, p.announce)
 }

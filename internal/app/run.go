@@ -30,6 +30,7 @@ type Config struct {
 	EngineMemory   uint64 `help:"Bytes the engine may use." default:"2147483648" env:"SITU_ENGINE_MEMORY"`
 	SpoolBytes     int64  `help:"Bound of the spool on disk." default:"8589934592" env:"SITU_SPOOL_BYTES"`
 	Gateway        string `help:"Name of this gateway; default: made at the first start." env:"SITU_GATEWAY"`
+	Ledger
 	host.TLS
 
 	File      *File    `kong:"-"` // sources of the configuration file
@@ -38,7 +39,7 @@ type Config struct {
 
 // check names settings that disagree. (Not Validate: kong would call that before the sources are known.)
 func (c *Config) check() error {
-	if err := errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP)); err != nil {
+	if err := errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP), c.Ledger.check()); err != nil {
 		return err
 	}
 	switch {

@@ -50,7 +50,7 @@ func (p *process) openGateway(context.Context) (err error) {
 func (p *process) run(ctx context.Context) error {
 	p.openLive()
 	return host.RunFloors(ctx, p.logger, [][]host.Stage{
-		{{Name: "engine", Run: p.runEngine}},
+		{{Name: "engine", Run: p.runEngine}, {Name: "registry", Run: p.runLedger}},
 		{{Name: "live", Run: p.runFeed}, {Name: "ingester", Run: p.runIngester}, {Name: "http", Run: p.runHTTP}},
 		{{Name: "gateway", Run: p.gateway.Run}},
 		{{Name: "demo", Run: p.runDemo}},

@@ -211,7 +211,7 @@ func measureLedger(b *testing.B, r *Registry, rows []Row) {
 	path := filepath.Join(b.TempDir(), "s")
 	timed("again-s", func() error { _, err := r.RegisterRows(b.Context(), rows); return err })
 	timed("reopen-s", func() error {
-		again, err := Open(b.Context(), r.path, Options{})
+		again, err := Open(b.Context(), r.name, Options{})
 		if err == nil {
 			err = again.Close()
 		}
@@ -219,7 +219,7 @@ func measureLedger(b *testing.B, r *Registry, rows []Row) {
 	})
 	timed("snapshot-write-s", func() error { return WriteSnapshot(path, r.Snapshot()) })
 	timed("snapshot-load-s", func() error { _, err := LoadSnapshot(path); return err })
-	for name, p := range map[string]string{"db-MB": r.path, "snapshot-MB": path} {
+	for name, p := range map[string]string{"db-MB": r.name, "snapshot-MB": path} {
 		info, err := os.Stat(p)
 		if err != nil {
 			b.Fatal(err)

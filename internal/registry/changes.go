@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/situ-city/situ/pkg/sensor"
@@ -48,10 +49,12 @@ func (r *Registry) Changes(ctx context.Context, since uint64, limit int) (change
 	case limit > MaxPage:
 		limit = MaxPage
 	}
-	next = since
-	err = readChanges(ctx, r.read, since, limit, func(c Change) error {
-		changes, next = append(changes, c), c.Number
-		return nil
+	err = r.again(ctx, func(ctx context.Context) error {
+		changes, next = nil, since
+		return readChanges(ctx, r.read, since, limit, func(c Change) error {
+			changes, next = append(changes, c), c.Number
+			return nil
+		})
 	})
 	return changes, next, err
 }
@@ -75,8 +78,12 @@ type querier interface {
 
 // readChanges calls fn for each change above since in order; limit < 0 means all.
 func readChanges(ctx context.Context, q querier, since uint64, limit int, fn func(Change) error) error {
+	most := int64(limit)
+	if limit < 0 {
+		most = math.MaxInt64
+	}
 	rows, err := q.QueryContext(ctx,
-		"SELECT number, at, kind, doc FROM changes WHERE number > ? ORDER BY number LIMIT ?", int64(since), limit)
+		"SELECT number, at, kind, doc FROM changes WHERE number > $1 ORDER BY number LIMIT $2", int64(since), most)
 	if err != nil {
 		return fmt.Errorf("read changes since %d: %w", since, err)
 	}

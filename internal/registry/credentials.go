@@ -76,9 +76,9 @@ func (r *Registry) IssueCredential(ctx context.Context, user string, scope Topic
 	rand.Read(secret) // never fails
 	password = base64.RawURLEncoding.EncodeToString(secret)
 	hash := sha256.Sum256([]byte(password))
-	err = r.updateCredentials(ctx, `INSERT INTO credentials (user, scope, hash, created, version)
-		VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(version), 0) + 1 FROM credentials))
-		ON CONFLICT (user) DO UPDATE SET scope = excluded.scope, hash = excluded.hash, rotated = excluded.created,
+	err = r.updateCredentials(ctx, `INSERT INTO credentials ("user", scope, hash, created, version)
+		VALUES ($1, $2, $3, $4, (SELECT coalesce(max(version), 0) + 1 FROM credentials))
+		ON CONFLICT ("user") DO UPDATE SET scope = excluded.scope, hash = excluded.hash, rotated = excluded.created,
 			revoked = NULL, version = excluded.version`, user, string(scope), hash[:], r.now())
 	if err != nil {
 		return "", fmt.Errorf("issue credential to %s: %w", user, err)
@@ -90,8 +90,8 @@ func isBlank(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }
 
 // RevokeCredential ends a credential at once: new connections are refused. ErrCredential if there is none.
 func (r *Registry) RevokeCredential(ctx context.Context, user string) error {
-	err := r.updateCredentials(ctx, `UPDATE credentials SET revoked = ?2,
-		version = (SELECT max(version) + 1 FROM credentials) WHERE user = ?1 AND revoked IS NULL`, user, r.now())
+	err := r.updateCredentials(ctx, `UPDATE credentials SET revoked = $2,
+		version = (SELECT max(version) + 1 FROM credentials) WHERE "user" = $1 AND revoked IS NULL`, user, r.now())
 	if err != nil {
 		return fmt.Errorf("revoke credential of %q: %w", user, err)
 	}
@@ -110,7 +110,11 @@ func (r *Registry) Credentials() []Credential {
 func (r *Registry) updateCredentials(ctx context.Context, statement string, args ...any) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tx, err := r.write.BeginTx(ctx, nil)
+	return r.again(ctx, func(ctx context.Context) error { return r.updateCredentialsOnce(ctx, statement, args...) })
+}
+
+func (r *Registry) updateCredentialsOnce(ctx context.Context, statement string, args ...any) error {
+	tx, err := r.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func (r *Registry) updateCredentials(ctx context.Context, statement string, args
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnknownOutcome, err)
 	}
 	r.credentials.Store(set)
 	return nil
@@ -135,7 +139,7 @@ func (r *Registry) updateCredentials(ctx context.Context, statement string, args
 
 func (r *Registry) loadCredentials(ctx context.Context) error {
 	r.credentials.Store(&credentialSet{})
-	tx, err := r.read.BeginTx(ctx, nil)
+	tx, err := r.read.BeginTx(ctx, r.words.reading)
 	if err != nil {
 		return err
 	}
@@ -153,8 +157,8 @@ func (r *Registry) refreshCredentials(ctx context.Context, tx *sql.Tx) error {
 
 // readCredentials gives a set that also holds what was written since old.
 func readCredentials(ctx context.Context, tx *sql.Tx, old *credentialSet) (*credentialSet, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT user, scope, hash, created, rotated, revoked, version
-		FROM credentials WHERE version > ? ORDER BY version`, int64(old.version))
+	rows, err := tx.QueryContext(ctx, `SELECT "user", scope, hash, created, rotated, revoked, version
+		FROM credentials WHERE version > $1 ORDER BY version`, int64(old.version))
 	if err != nil {
 		return nil, err
 	}

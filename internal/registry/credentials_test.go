@@ -3,15 +3,14 @@ package registry
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-func TestCredentials(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.db")
+func testCredentials(t *testing.T, db fresh) {
+	path := db(t)
 	r := open(t, path)
 	if _, ok := r.CheckCredential("city", nil); ok {
 		t.Error("let in where nobody has a credential")
@@ -69,17 +68,47 @@ func TestCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(r, "town/one", third, "town")
-	for _, p := range []string{first, second, other, third} {
-		for _, suffix := range []string{"", "-wal"} {
-			if file, err := os.ReadFile(path + suffix); err != nil || strings.Contains(string(file), p) {
-				t.Errorf("the file holds a password (or %v)", err)
+	for _, kept := range keptOfCredentials(t, r) {
+		for _, p := range []string{first, second, other, third} {
+			if strings.Contains(kept, p) {
+				t.Errorf("the database holds a password: %.8s...", p)
 			}
 		}
 	}
 }
 
-func TestCredentialRefusals(t *testing.T) {
-	r := openNew(t)
+// keptOfCredentials is what the disk holds of them: the files of SQLite, the rows of PostgreSQL.
+func keptOfCredentials(t *testing.T, r *Registry) (kept []string) {
+	t.Helper()
+	if r.words.advance == "" {
+		for _, suffix := range []string{"", "-wal"} {
+			file, err := os.ReadFile(r.name + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept = append(kept, string(file))
+		}
+		return kept
+	}
+	rows, err := r.read.QueryContext(t.Context(), "SELECT credentials::text || encode(hash, 'escape') FROM credentials")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		kept = append(kept, "")
+		if err := rows.Scan(&kept[len(kept)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept) != 2 {
+		t.Errorf("%d credentials kept, %v", len(kept), rows.Err())
+	}
+	return kept
+}
+
+func testCredentialRefusals(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	for _, user := range []string{"", "a b", "a\n", strings.Repeat("x", 129), "\xff"} {
 		if _, err := r.IssueCredential(t.Context(), user, "city"); !errors.Is(err, ErrUser) {
 			t.Errorf("user %q: %v", user, err)

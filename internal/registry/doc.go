@@ -1,4 +1,5 @@
-// Package registry is the one ledger of Things and Datastreams: SQLite on disk, an immutable snapshot in memory.
+// Package registry is the one ledger of Things and Datastreams: SQLite on disk or a PostgreSQL database, and an
+// immutable snapshot in memory.
 //
 // In: Things and Datastreams declared by owners (CSV register, HTTP) or by their first reading (the bus).
 // Out: look-ups for the hot path (Snapshot: no lock, no copy, no I/O), a numbered change feed, a snapshot file.
@@ -9,6 +10,8 @@
 //
 // Each change is the whole new state of one Thing or Datastream. Its number is given inside the transaction that
 // stores it, so numbers rise in the order of commits and a reader that has seen n can never miss something below n.
+// Writers take turns: on SQLite by the file's lock, on PostgreSQL (where a sequence commits out of order) by the row
+// that holds the newest number.
 // A number is never given twice, not even after kill -9; today there are no holes, but readers must allow them.
 // The number also stands as Version in the Thing or Datastream itself, and the newest is the Snapshot's Version.
 //
@@ -22,6 +25,12 @@
 // without a property unless their unit is one of the property's.
 // A Datastream that its first reading declared (Auto) takes unit, interval and range from the Thing's template, when it
 // is declared and whenever the template changes, so that whoever looks up an exact id sees the owner's word.
+//
+// # Databases
+//
+// What differs is in sqlite.go and postgres.go, a dialect each; the tables come from the same numbered files. A file is
+// opened in WAL mode and synced at each commit. A PostgreSQL server that restarts is waited for (patience); a commit
+// without an answer is told as such and not repeated, because the next look shows what became of it.
 //
 // # What it never does
 //

@@ -40,9 +40,11 @@ func dump(t testing.TB, s *Snapshot) string {
 	return out.String()
 }
 
-func someLedger(t testing.TB) *Registry {
+func someLedger(t testing.TB) *Registry { t.Helper(); return fresh(newFile).someLedger(t) }
+
+func (db fresh) someLedger(t testing.TB) *Registry {
 	t.Helper()
-	r := openNew(t)
+	r := db.openNew(t)
 	if _, err := r.Declare(t.Context(), declarations(200)); err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +57,8 @@ func someLedger(t testing.TB) *Registry {
 	return r
 }
 
-func TestSnapshotFile(t *testing.T) {
-	s := someLedger(t).Snapshot()
+func testSnapshotFile(t *testing.T, db fresh) {
+	s := db.someLedger(t).Snapshot()
 	path := filepath.Join(t.TempDir(), "registry.snapshot")
 	for range 2 { // the second time over the first
 		if err := WriteSnapshot(path, s); err != nil {

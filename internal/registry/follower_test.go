@@ -92,10 +92,10 @@ func reaches(t *testing.T, w *Follower, r *Registry) {
 	}
 }
 
-func TestFollower(t *testing.T) {
+func testFollower(t *testing.T, db fresh) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after the server and the registry are closed
-	r := someLedger(t)
+	r := db.someLedger(t)
 	f := serve(t, r)
 	file := filepath.Join(t.TempDir(), "registry.snapshot")
 	w := f.follow(t, file)
@@ -143,8 +143,8 @@ func TestFollower(t *testing.T) {
 }
 
 // The registry was made anew: what is known is served until the new one is known whole.
-func TestFollowerMeetsAnotherRegistry(t *testing.T) {
-	old := someLedger(t)
+func testFollowerMeetsAnotherRegistry(t *testing.T, db fresh) {
+	old := db.someLedger(t)
 	f := serve(t, old)
 	w := f.follow(t, filepath.Join(t.TempDir(), "s"))
 	if err := w.catchUp(t.Context()); err != nil {
@@ -152,7 +152,7 @@ func TestFollowerMeetsAnotherRegistry(t *testing.T) {
 	}
 	known := w.Snapshot()
 
-	next := openNew(t)
+	next := db.openNew(t)
 	f.registry.Store(next)
 	if err := w.catchUp(t.Context()); err != nil {
 		t.Fatal(err)

@@ -22,9 +22,14 @@ func testOptions(t testing.TB) Options {
 	return Options{Clock: func() time.Time { return testTime }, Catalogue: catalogue, Logger: slog.New(slog.DiscardHandler)}
 }
 
-func open(t testing.TB, path string) *Registry {
+func open(t testing.TB, address string) *Registry {
 	t.Helper()
-	r, err := Open(t.Context(), path, testOptions(t))
+	return openWith(t, address, testOptions(t))
+}
+
+func openWith(t testing.TB, address string, o Options) *Registry {
+	t.Helper()
+	r, err := Open(t.Context(), address, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +41,35 @@ func open(t testing.TB, path string) *Registry {
 	return r
 }
 
-func openNew(t testing.TB) *Registry {
+// fresh makes a new database of one kind, and gives its address.
+type fresh func(t testing.TB) string
+
+// newFile is fresh on SQLite.
+func newFile(t testing.TB) string {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "registry.db"))
+	return filepath.Join(t.TempDir(), "registry.db")
 }
+
+func (db fresh) openNew(t testing.TB) *Registry {
+	t.Helper()
+	return open(t, db(t))
+}
+
+// openFull is a registry with catalogue and divisions, as cmd/query opens it.
+func (db fresh) openFull(t testing.TB) *Registry {
+	t.Helper()
+	o := testOptions(t)
+	divisions, err := geo.LoadDivisions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Divisions = divisions
+	return openWith(t, db(t), o)
+}
+
+func openNew(t testing.TB) *Registry { t.Helper(); return fresh(newFile).openNew(t) }
+
+func openFull(t testing.TB) *Registry { t.Helper(); return fresh(newFile).openFull(t) }
 
 func thing(id sensor.ThingID) *sensor.Thing {
 	return &sensor.Thing{ID: id, Name: "渝中站", Class: sensor.Government, Grade: sensor.Open, Original: geo.LonLat{Lon: 106.55, Lat: 29.56}}

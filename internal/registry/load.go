@@ -8,7 +8,7 @@ import (
 
 // load reads the whole feed into a snapshot and checks it against the tables.
 func (r *Registry) load(ctx context.Context) error {
-	tx, err := r.read.BeginTx(ctx, nil) // one transaction: feed and counts are of one moment
+	tx, err := r.read.BeginTx(ctx, r.words.reading) // one transaction: feed and counts are of one moment
 	if err != nil {
 		return err
 	}
@@ -17,7 +17,7 @@ func (r *Registry) load(ctx context.Context) error {
 	if err := tx.QueryRowContext(ctx, "SELECT id FROM ledger").Scan(&id); err != nil {
 		return err
 	}
-	s, err := catchUp(ctx, tx, emptySnapshot(id))
+	s, err := r.catchUp(ctx, tx, emptySnapshot(id))
 	if err != nil {
 		return err
 	}
@@ -34,17 +34,17 @@ func (r *Registry) load(ctx context.Context) error {
 	return nil
 }
 
-// Refresh takes in what other processes wrote to the file, and reports how many changes that were.
+// Refresh takes in what other processes wrote, and reports how many changes that were.
 func (r *Registry) Refresh(ctx context.Context) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.Snapshot()
-	tx, err := r.read.BeginTx(ctx, nil)
+	tx, err := r.read.BeginTx(ctx, r.words.reading)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
-	s, err := catchUp(ctx, tx, old)
+	s, err := r.catchUp(ctx, tx, old)
 	if err != nil {
 		return 0, err
 	}
@@ -54,9 +54,9 @@ func (r *Registry) Refresh(ctx context.Context) (int, error) {
 	return int(s.version - old.version), r.refreshCredentials(ctx, tx)
 }
 
-// catchUp gives the snapshot that has all of the file's changes: s itself if it is the newest.
-func catchUp(ctx context.Context, tx *sql.Tx, s *Snapshot) (*Snapshot, error) {
-	head, err := headOf(ctx, tx)
+// catchUp gives the snapshot that has all changes there are: s itself if it is the newest.
+func (r *Registry) catchUp(ctx context.Context, tx *sql.Tx, s *Snapshot) (*Snapshot, error) {
+	head, err := r.headOf(ctx, tx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -70,11 +70,4 @@ func catchUp(ctx context.Context, tx *sql.Tx, s *Snapshot) (*Snapshot, error) {
 		return nil, err
 	}
 	return d.finish(head), nil
-}
-
-// headOf is the number of the newest change ever given.
-func headOf(ctx context.Context, tx *sql.Tx) (uint64, error) {
-	var head int64
-	err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'").Scan(&head)
-	return uint64(head), err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,23 +20,6 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 const registers = "../../testdata/register/"
-
-// openFull is a registry with catalogue and divisions, as cmd/query opens it.
-func openFull(t testing.TB) *Registry {
-	t.Helper()
-	o := testOptions(t)
-	divisions, err := geo.LoadDivisions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Divisions = divisions
-	r, err := Open(t.Context(), filepath.Join(t.TempDir(), "registry.db"), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
 
 func parseFile(t testing.TB, name string) []Row {
 	t.Helper()
@@ -72,9 +54,9 @@ func registerAll(t testing.TB, r *Registry, rows []Row) []Verdict {
 }
 
 // Every file is answered as its golden file says, and answered with "unchanged" the second time.
-func TestRegisterFiles(t *testing.T) {
+func testRegisterFiles(t *testing.T, db fresh) {
 	for _, name := range []string{"stations", "stations.zh", "datastreams", "bad"} {
-		r := openFull(t)
+		r := db.openFull(t)
 		rows := parseFile(t, name+".csv")
 		verdicts := registerAll(t, r, rows)
 		var out bytes.Buffer
@@ -111,8 +93,8 @@ func TestRegisterFiles(t *testing.T) {
 	}
 }
 
-func TestRegisterMeaning(t *testing.T) {
-	r := openFull(t)
+func testRegisterMeaning(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	registerAll(t, r, parseFile(t, "stations.zh.csv"))
 	s := r.Snapshot()
 	a, ok := s.Thing("环保局/空气站1")
@@ -140,8 +122,8 @@ func TestRegisterMeaning(t *testing.T) {
 }
 
 // Cells that are empty keep what is registered, "-" takes it away.
-func TestRegisterMerges(t *testing.T) {
-	r := openFull(t)
+func testRegisterMerges(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	steps := []struct {
 		text   string
 		status Status
@@ -175,8 +157,8 @@ func TestRegisterMerges(t *testing.T) {
 	}
 }
 
-func TestRegisterMergesDatastreams(t *testing.T) {
-	r := openFull(t)
+func testRegisterMergesDatastreams(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	id := sensor.NewDatastreamID("a/b", "pm10", sensor.Instant, "PM10")
 	for i, step := range []struct {
 		text          string
@@ -199,8 +181,8 @@ func TestRegisterMergesDatastreams(t *testing.T) {
 }
 
 // An owner who registers what its readings had declared makes it its own.
-func TestRegisterAdoptsAuto(t *testing.T) {
-	r := openFull(t)
+func testRegisterAdoptsAuto(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	if _, err := r.Declare(t.Context(), []sensor.Declaration{{Datastream: stream("a/b", "pm10", "PM10")}}); err != nil {
 		t.Fatal(err)
 	}
@@ -213,8 +195,8 @@ func TestRegisterAdoptsAuto(t *testing.T) {
 }
 
 // More rows than one transaction takes, with rows of one Thing in different transactions.
-func TestRegisterInPieces(t *testing.T) {
-	r := openFull(t)
+func testRegisterInPieces(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	var text strings.Builder
 	text.WriteString("id,title,property\n")
 	for range 2 {
@@ -233,8 +215,8 @@ func TestRegisterInPieces(t *testing.T) {
 	}
 }
 
-func TestRegisterDiskFails(t *testing.T) {
-	r := openFull(t)
+func testRegisterDiskFails(t *testing.T, db fresh) {
+	r := db.openFull(t)
 	rows := parseFile(t, "stations.csv")
 	if err := r.write.Close(); err != nil {
 		t.Fatal(err)

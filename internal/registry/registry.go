@@ -2,31 +2,26 @@ package registry
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
-
-	_ "modernc.org/sqlite" // registers the driver "sqlite"; pure Go
 )
 
 // Errors of the ledger.
 var (
-	// ErrNotRegistry: the file is an SQLite database, but not situ's.
+	// ErrNotRegistry: it is a database, but not situ's.
 	ErrNotRegistry = errors.New("not a situ registry")
-	// ErrNewerSchema: a newer situ wrote the file; use that one, or restore a backup.
+	// ErrNewerSchema: a newer situ wrote it; use that one, or restore a backup.
 	ErrNewerSchema = errors.New("the registry was written by a newer situ")
 	// ErrCorrupt: tables and change feed disagree, or a row cannot be read.
 	ErrCorrupt = errors.New("the registry contradicts itself")
-	// ErrBackwards: the file lost changes that this process has seen (it was replaced or restored underneath).
+	// ErrBackwards: the database lost changes that this process has seen (it was replaced or restored underneath).
 	ErrBackwards = errors.New("the registry went backwards")
 	// ErrThing: the Thing is not registered.
 	ErrThing = errors.New("unknown Thing")
@@ -54,48 +49,52 @@ type Options struct {
 	Divisions *geo.Divisions
 	// CellAt gives the H3 cell of resolution 12. nil = Things carry no cell.
 	CellAt func(geo.LonLat) geo.Cell
+
+	// Password for PostgreSQL, where it does not stand in the address.
+	Password string
 }
 
-// Registry is the writing side of the ledger. Several processes may have the same file open: each write first
-// catches up with what others wrote, and Refresh does so without writing.
+// Registry is the writing side of the ledger. Several processes may have the same one open: each write first catches
+// up with what others wrote, and Refresh does so without writing.
 type Registry struct {
-	opt  Options
-	path string
+	*backend
+	opt Options
 
 	snap        atomic.Pointer[Snapshot]
 	credentials atomic.Pointer[credentialSet]
 
-	mu    sync.Mutex // guards write, flush and every Store to snap and credentials
-	write *sql.DB    // one connection, transactions take the write lock at their start
-	read  *sql.DB
+	mu sync.Mutex // guards backend.write and every Store to snap and credentials
 }
 
-// Open opens or makes the ledger at path and loads it into memory. Close it when done.
-func Open(ctx context.Context, path string, o Options) (*Registry, error) {
+// Open opens or makes the ledger and loads it into memory. address is the path of an SQLite file, or
+// postgres://user@host/database. Close it when done.
+func Open(ctx context.Context, address string, o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	r := &Registry{opt: o, path: path}
-	if err := r.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open registry %s: %w", path, err), r.Close())
+	r := &Registry{opt: o}
+	if err := r.open(ctx, address); err != nil {
+		return nil, errors.Join(fmt.Errorf("open registry %s: %w", r.name, err), r.Close())
 	}
 	s := r.Snapshot()
-	o.Logger.Info("registry open", "component", "registry", "path", path, "version", s.Version(),
+	o.Logger.Info("registry open", "component", "registry", "registry", r.name, "version", s.Version(),
 		"things", s.Things(), "datastreams", s.Datastreams())
 	return r, nil
 }
 
-func (r *Registry) open(ctx context.Context) (err error) {
-	if r.write, err = openDB(r.path, "_txlock=immediate&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1", 1); err != nil {
+func (r *Registry) open(ctx context.Context, address string) (err error) {
+	if IsPostgres(address) {
+		r.backend, err = openPostgres(address, r.opt.Password)
+	} else {
+		r.backend, err = openSQLite(address)
+	}
+	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, r.write, r.now()); err != nil {
-		return err
-	}
-	if r.read, err = openDB(r.path, "_query_only=1", 4); err != nil {
+	if err := r.again(ctx, func(ctx context.Context) error { return r.migrate(ctx, r.now()) }); err != nil {
 		return err
 	}
 	if err := r.load(ctx); err != nil {
@@ -104,33 +103,8 @@ func (r *Registry) open(ctx context.Context) (err error) {
 	return r.loadCredentials(ctx)
 }
 
-// openDB opens the file with a lock wait of ten seconds: the longest transaction (a register of 100,000 Things is
-// written in pieces of 5,000) holds the lock well below that.
-func openDB(path, settings string, connections int) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	name := (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String() // escapes '?', '#' and '%'
-	db, err := sql.Open("sqlite", name+"?_busy_timeout=10000&"+settings)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
-}
-
-// Close closes the file. Snapshots that were handed out stay usable.
-func (r *Registry) Close() error {
-	var err error
-	for _, db := range []*sql.DB{r.read, r.write} {
-		if db != nil {
-			err = errors.Join(err, db.Close())
-		}
-	}
-	return err
-}
+// Close closes the database. Snapshots that were handed out stay usable.
+func (r *Registry) Close() error { return r.close() }
 
 // Snapshot is the newest state. It costs one atomic load.
 func (r *Registry) Snapshot() *Snapshot { return r.snap.Load() }

@@ -14,8 +14,8 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-func TestPutAndLookUp(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "registry.db")
+func testPutAndLookUp(t *testing.T, db fresh) {
+	path := db(t)
 	r := open(t, path)
 	given := thing("city/a")
 	given.Serial = "88888880000001"
@@ -61,8 +61,8 @@ func TestPutAndLookUp(t *testing.T) {
 	}
 }
 
-func TestPutIsIdempotentAndOptimistic(t *testing.T) {
-	r := openNew(t)
+func testPutIsIdempotentAndOptimistic(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	first, err := r.PutThing(t.Context(), thing("city/a"))
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func TestPutIsIdempotentAndOptimistic(t *testing.T) {
 	}
 }
 
-func TestPutIsAllOrNothing(t *testing.T) {
-	r := openNew(t)
+func testPutIsAllOrNothing(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	_, err := r.PutThing(t.Context(), thing("city/a"), stream("city/a", "pm10", "pm10"), &sensor.Datastream{})
 	var field *FieldError
 	if !errors.As(err, &field) || field.Field != "property" {
@@ -102,8 +102,8 @@ func TestPutIsAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	r := openNew(t)
+func testRefusals(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	holder := thing("city/holder")
 	holder.Serial = "MN1"
 	if _, err := r.PutThing(t.Context(), holder); err != nil {
@@ -143,8 +143,8 @@ func TestRefusals(t *testing.T) {
 }
 
 // A retired Thing frees its serial: the device that replaces it bears the same MN.
-func TestSerialMovesToTheSuccessor(t *testing.T) {
-	r := openNew(t)
+func testSerialMovesToTheSuccessor(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	put := func(x *sensor.Thing) error { _, err := r.PutThing(t.Context(), x); return err }
 	old, next := thing("city/old"), thing("city/new")
 	old.Serial, next.Serial = "MN1", "MN1"
@@ -174,14 +174,14 @@ func TestSerialMovesToTheSuccessor(t *testing.T) {
 	}
 }
 
-func TestPlace(t *testing.T) {
+func testPlace(t *testing.T, db fresh) {
 	o := testOptions(t)
 	divisions, err := geo.LoadDivisions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Divisions, o.CellAt = divisions, func(geo.LonLat) geo.Cell { return 0x8c40e9a1b2c3dff }
-	r, err := Open(t.Context(), filepath.Join(t.TempDir(), "r.db"), o)
+	r, err := Open(t.Context(), db(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +226,8 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-func TestDeclaredUnits(t *testing.T) {
-	r := openNew(t)
+func testDeclaredUnits(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	if _, err := r.PutThing(t.Context(), thing("city/a")); err != nil {
 		t.Fatal(err)
 	}
@@ -245,8 +245,8 @@ func TestDeclaredUnits(t *testing.T) {
 	}
 }
 
-func TestDeclare(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.db")
+func testDeclare(t *testing.T, db fresh) {
+	path := db(t)
 	r := open(t, path)
 	if _, err := r.PutThing(t.Context(), thing("city/owned"), &sensor.Datastream{Property: "pm10", Unit: "mg/m3", Interval: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -282,8 +282,8 @@ func TestDeclare(t *testing.T) {
 }
 
 // The owner's word comes later than the first readings: the Datastreams that readings declared take it over.
-func TestTemplatePassesOn(t *testing.T) {
-	r := openNew(t)
+func testTemplatePassesOn(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	own := stream("city/a", "pm10", "own")
 	own.Unit = "g/m3"
 	auto := []*sensor.Datastream{stream("city/a", "pm10", "x"), stream("city/a", "pm10", "y"), stream("city/a", "pm1", "z"),
@@ -312,8 +312,8 @@ func TestTemplatePassesOn(t *testing.T) {
 	}
 }
 
-func TestDeclareLearnsAPosition(t *testing.T) {
-	r := openNew(t)
+func testDeclareLearnsAPosition(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	at := geo.LonLat{Lon: 106, Lat: 29}
 	for _, d := range []sensor.Thing{{ID: "city/a"}, {ID: "city/a", Placed: true, Original: at}, {ID: "city/a", Placed: true, Original: geo.LonLat{Lon: 1, Lat: 1}}} {
 		if _, err := r.Declare(t.Context(), []sensor.Declaration{{Thing: &d}}); err != nil {
@@ -335,8 +335,8 @@ func TestDeclareLearnsAPosition(t *testing.T) {
 	}
 }
 
-func TestBoundOnDatastreams(t *testing.T) {
-	r := openNew(t)
+func testBoundOnDatastreams(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	var many []sensor.Declaration
 	for i := range MaxDatastreams + 10 {
 		many = append(many, sensor.Declaration{Datastream: stream("city/a", "", strings.Repeat("k", i%100)+string(rune('一'+i)))})
@@ -346,8 +346,8 @@ func TestBoundOnDatastreams(t *testing.T) {
 	}
 }
 
-func TestChangesFeed(t *testing.T) {
-	r := openNew(t)
+func testChangesFeed(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	if n, err := r.Declare(t.Context(), declarations(20)); err != nil || n != 60 {
 		t.Fatal(n, err)
 	}
@@ -388,8 +388,8 @@ func TestChangesFeed(t *testing.T) {
 	}
 }
 
-func TestSupersededWakes(t *testing.T) {
-	r := openNew(t)
+func testSupersededWakes(t *testing.T, db fresh) {
+	r := db.openNew(t)
 	s := r.Snapshot()
 	select {
 	case <-s.Superseded():

@@ -26,13 +26,17 @@ type batch struct {
 func (r *Registry) update(ctx context.Context, fn func(*batch) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tx, err := r.write.BeginTx(ctx, nil)
+	return r.again(ctx, func(ctx context.Context) error { return r.updateOnce(ctx, fn) })
+}
+
+func (r *Registry) updateOnce(ctx context.Context, fn func(*batch) error) error {
+	tx, err := r.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin registry change: %w", err)
 	}
 	defer tx.Rollback() // no-op after Commit
 	old := r.Snapshot()
-	s, err := catchUp(ctx, tx, old)
+	s, err := r.catchUp(ctx, tx, old)
 	if err != nil {
 		return err
 	}
@@ -46,11 +50,11 @@ func (r *Registry) update(ctx context.Context, fn func(*batch) error) error {
 	if len(b.changes) == 0 {
 		return nil
 	}
-	if err := store(ctx, tx, b.changes); err != nil {
+	if err := r.store(ctx, tx, b.changes); err != nil {
 		return fmt.Errorf("write %d registry changes: %w", len(b.changes), err)
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit %d registry changes: %w", len(b.changes), err)
+		return fmt.Errorf("commit %d registry changes: %w: %w", len(b.changes), errUnknownOutcome, err)
 	}
 	r.publish(b.finish(b.last))
 	return nil
@@ -139,7 +143,7 @@ func inherit(d, template *sensor.Datastream) {
 }
 
 // store writes the changes and points the tables at them.
-func store(ctx context.Context, tx *sql.Tx, changes []Change) error {
+func (b *backend) store(ctx context.Context, tx *sql.Tx, changes []Change) error {
 	var feed, things, streams []any
 	for i := range changes {
 		c := &changes[i]
@@ -171,18 +175,21 @@ func store(ctx context.Context, tx *sql.Tx, changes []Change) error {
 		{"INSERT INTO datastreams (id, thing, change) VALUES ",
 			" ON CONFLICT (id) DO UPDATE SET change = excluded.change", 3, streams},
 	} {
-		if err := insertMany(ctx, tx, w.head, w.tail, w.columns, w.values); err != nil {
+		if err := b.insertMany(ctx, tx, w.head, w.tail, w.columns, w.values); err != nil {
 			return err
 		}
 	}
-	return nil
+	if b.words.advance == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, b.words.advance, int64(changes[len(changes)-1].Number))
+	return err
 }
 
 // insertMany writes rows a hundred to a statement: one by one costs three times as much in the driver.
-func insertMany(ctx context.Context, tx *sql.Tx, head, tail string, columns int, values []any) error {
+func (b *backend) insertMany(ctx context.Context, tx *sql.Tx, head, tail string, columns int, values []any) error {
 	const rows = 100
-	row := "(" + strings.Repeat("?,", columns-1) + "?)"
-	text := func(n int) string { return head + strings.Repeat(row+",", n-1) + row + tail }
+	text := func(n int) string { return head + b.parameters(n, columns) + tail }
 	if len(values) >= rows*columns {
 		full, err := tx.PrepareContext(ctx, text(rows))
 		if err != nil {
@@ -200,4 +207,22 @@ func insertMany(ctx context.Context, tx *sql.Tx, head, tail string, columns int,
 	}
 	_, err := tx.ExecContext(ctx, text(len(values)/columns), values...)
 	return err
+}
+
+// parameters gives "($1,$2),($3,$4)" for two rows of two columns.
+func (b *backend) parameters(rows, columns int) string {
+	var s strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			s.WriteByte('(')
+		case i%columns == 0:
+			s.WriteString("),(")
+		default:
+			s.WriteByte(',')
+		}
+		s.WriteString(b.words.parameter(i + 1))
+	}
+	s.WriteByte(')')
+	return s.String()
 }

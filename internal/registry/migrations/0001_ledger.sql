@@ -1,4 +1,5 @@
 -- The ledger: what is true now (things, datastreams) and how it came to be (changes).
+-- Written in SQLite's words; on PostgreSQL INTEGER is BIGINT, BLOB is BYTEA, and STRICT and AUTOINCREMENT are left out.
 -- Keys and ids are 64-bit hashes stored as signed integers. Times are Unix milliseconds in UTC.
 
 CREATE TABLE ledger (
@@ -33,7 +34,7 @@ CREATE TABLE datastreams (
 
 -- MQTT credentials. Never in the change feed.
 CREATE TABLE credentials (
-  user    TEXT    PRIMARY KEY,
+  "user"  TEXT    PRIMARY KEY,
   scope   TEXT    NOT NULL,
   hash    BLOB    NOT NULL, -- SHA-256 of the password
   created INTEGER NOT NULL,

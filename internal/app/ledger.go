@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/situ-city/situ/internal/registry"
+)
+
+// Ledger flags say where the registry is kept, for those who write it.
+type Ledger struct {
+	RegistryDSN          string `name:"registry-dsn" help:"Keep the registry in PostgreSQL, not in a file in --data: postgres://user@host:5432/database?sslmode=verify-full." env:"SITU_REGISTRY_DSN"`
+	RegistryPasswordFile string `name:"registry-password-file" help:"File with its password." type:"path" env:"SITU_REGISTRY_PASSWORD_FILE"`
+}
+
+func (l *Ledger) check() error {
+	switch {
+	case l.RegistryDSN == "" && l.RegistryPasswordFile != "":
+		return fmt.Errorf("%w: --registry-password-file says nothing without --registry-dsn", ErrConfig)
+	case l.RegistryDSN == "":
+		return nil
+	}
+	if err := registry.CheckPostgres(l.RegistryDSN); err != nil {
+		return fmt.Errorf("%w: --registry-dsn: %w", ErrConfig, err)
+	}
+	return nil
+}
+
+// address of the registry, and the password where a file has it.
+func (l *Ledger) address(data string) (address, password string, err error) {
+	if l.RegistryDSN == "" {
+		return filepath.Join(data, "registry.sqlite"), "", nil
+	}
+	if l.RegistryPasswordFile == "" {
+		return l.RegistryDSN, "", nil
+	}
+	b, err := os.ReadFile(l.RegistryPasswordFile)
+	if err != nil {
+		return "", "", fmt.Errorf("%w: --registry-password-file: %w", ErrRefused, err)
+	}
+	return l.RegistryDSN, strings.TrimRight(string(b), "\r\n"), nil
+}
+
+func (p *process) openLedger(ctx context.Context) error {
+	address, password, err := p.cfg.Ledger.address(p.cfg.Data)
+	if err != nil {
+		return err
+	}
+	p.registry, err = registry.Open(ctx, address, registry.Options{
+		Logger: p.logger, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt, Password: password,
+	})
+	if err != nil {
+		return err
+	}
+	p.Later(p.registry.Close)
+	return nil
+}
+
+const ledgerEvery = time.Second
+
+// runLedger takes in what other processes write to a registry on PostgreSQL. A server that is away is no reason to
+// end: the map goes on with what is known.
+func (p *process) runLedger(ctx context.Context) error {
+	if p.cfg.RegistryDSN == "" { // the file is this process's alone
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(ledgerEvery)
+	defer tick.Stop()
+	away := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		_, err := p.registry.Refresh(ctx)
+		if ctx.Err() == nil && (err != nil) != away {
+			away = err != nil
+			p.sayLedger(err)
+		}
+	}
+}
+
+func (p *process) sayLedger(err error) {
+	if err != nil {
+		p.logger.Warn("the registry's database does not answer; what is known is served", "component", "registry", "err", err)
+		p.ready.Set("registry", "its database does not answer")
+		return
+	}
+	p.logger.Info("the registry's database answers again", "component", "registry")
+	p.ready.Set("registry", "")
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/situ-city/situ/internal/app/apptest"
+	"github.com/situ-city/situ/internal/peers"
+	"github.com/situ-city/situ/internal/registry"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// The registry on PostgreSQL, its password by file: readings register their Things there, what another process
+// registers is seen, the server's restart is lived through, and no word of the password is said.
+func TestRegistryOnPostgres(t *testing.T) {
+	server := peers.StartPostgres(t)
+	u, err := url.Parse(server.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User("situ")
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte(server.Password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := apptest.Dir(t)
+	r := run(t, data, func(c *Config) {
+		open(c)
+		noHistory(c)
+		c.RegistryDSN, c.RegistryPasswordFile = u.String(), secret
+	})
+	r.Publish(t, "situ/v1/town/pump/json", `{"lon":106.55,"lat":29.56,"pm2_5":23.4}`)
+	there := func(path string) {
+		t.Helper()
+		apptest.Until(t, time.Minute, func() string {
+			if a := r.Do(t, apptest.Key, "GET", path, ""); a.Status != 200 {
+				return path + ": " + a.Body
+			}
+			return ""
+		})
+	}
+	there("/v1/things/town/pump")
+	server.Kill()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := registry.Open(t.Context(), server.DSN, registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, ok := other.Snapshot().Thing("town/pump"); !ok {
+		t.Error("PostgreSQL does not have what the reading declared")
+	}
+	if _, err := other.PutThing(t.Context(), &sensor.Thing{ID: "town/other"}); err != nil {
+		t.Fatal(err)
+	}
+	there("/v1/things/town/other")
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(data, "registry.sqlite")); err == nil {
+		t.Error("a file was made as well")
+	}
+	if said := r.out.String() + r.log.String(); strings.Contains(said, "sesame") {
+		t.Errorf("the password is told:\n%s", said)
+	}
+}
+
+func TestLedgerRefuses(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	for _, c := range []struct {
+		ledger Ledger
+		want   string
+	}{
+		{Ledger{RegistryPasswordFile: missing}, "says nothing without --registry-dsn"},
+		{Ledger{RegistryDSN: "postgres://u:sesame@far/d"}, "--registry-dsn: not a PostgreSQL address"},
+		{Ledger{RegistryDSN: "host=db password=sesame"}, "--registry-dsn: not a PostgreSQL address"},
+	} {
+		if err := c.ledger.check(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%+v: %v", c.ledger, err)
+		}
+	}
+	l := Ledger{RegistryDSN: "postgres://u@127.0.0.1/d", RegistryPasswordFile: missing}
+	if _, _, err := l.address(""); !errors.Is(err, ErrRefused) || l.check() != nil {
+		t.Errorf("no password file: %v, %v", err, l.check())
+	}
+}
