@@ -18,7 +18,7 @@ import (
 // The registry on PostgreSQL, its password by file: readings register their Things there, what another process
 // registers is seen, the server's restart is lived through, and no word of the password is said.
 func TestRegistryOnPostgres(t *testing.T) {
-	server := peers.StartPostgres(t)
+	server := peers.Postgres(t)
 	u, err := url.Parse(server.DSN)
 	if err != nil {
 		t.Fatal(err)

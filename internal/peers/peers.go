@@ -1,10 +1,10 @@
 // Package peers starts the real servers that situ meets in life, natively on this machine: Apache Kafka in KRaft mode,
-// Mosquitto. Each listens on free loopback ports, keeps its data in a directory it is given, answers when its Start
+// Mosquitto, PostgreSQL. Each listens on free loopback ports, keeps its data in a directory it is given, answers when its Start
 // returns, and dies with the process that started it. They can be stopped, killed, paused and started again on the
 // same data and the same address; Proxy stands between them and a client and does what networks do.
 //
-// Callers: tests (Kafka, Mosquitto: skipped with the reason where the server is not installed) and whatever needs the
-// same without a test around it (StartKafka, StartMosquitto). It never downloads anything, opens nothing beyond
+// Callers: tests (Kafka, Mosquitto, Postgres: skipped with the reason where the server is not installed) and whatever needs the
+// same without a test around it (StartKafka, StartMosquitto, StartPostgres). It never downloads anything, opens nothing beyond
 // loopback, and imports nothing of situ.
 package peers
 

@@ -10,7 +10,7 @@ import (
 
 // A server that was cut off in the middle comes back with what was committed, and asks for its password.
 func TestPostgres(t *testing.T) {
-	s := StartPostgres(t, "fsync=on")
+	s := Postgres(t, "fsync=on")
 	db, err := sql.Open("pgx", s.DSN)
 	if err != nil {
 		t.Fatal(err)

@@ -20,12 +20,18 @@ type process struct {
 // launch starts a program that dies with this one. The order to die comes when the thread that forked ends, so that
 // thread stays with the process.
 func launch(log string, name string, args ...string) (*process, error) {
+	return launchAs(log, nil, name, args...)
+}
+
+// launchAs is launch as another account; nil = this one.
+func launchAs(log string, as *syscall.Credential, name string, args ...string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	p := &process{cmd: exec.Command(name, args...), log: log, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, dieWithParent()
+	p.cmd.SysProcAttr.Credential = as
 	begun := make(chan error)
 	go func() {
 		defer close(p.ended)

@@ -15,7 +15,7 @@ import (
 )
 
 func TestPostgresRefuses(t *testing.T) {
-	server := peers.StartPostgres(t)
+	server := peers.Postgres(t)
 	db := newSchemas(server.DSN)
 	made := func(statements ...string) string {
 		t.Helper()
@@ -90,7 +90,7 @@ func TestPostgresAddress(t *testing.T) {
 // The server crashes and comes back: who writes or reads meanwhile waits for it, and nothing that was told is lost.
 // Its default would not wait for the disk at a commit; the ledger's sessions do.
 func TestPostgresGoesAndComesBack(t *testing.T) {
-	server := peers.StartPostgres(t, "fsync=on", "synchronous_commit=off")
+	server := peers.Postgres(t, "fsync=on", "synchronous_commit=off")
 	var log bytes.Buffer
 	o := testOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))

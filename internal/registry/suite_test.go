@@ -38,7 +38,7 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	db := newSchemas(peers.StartPostgres(t).Local)
+	db := newSchemas(peers.Postgres(t).Local)
 	for _, c := range suite {
 		t.Run(c.name, func(t *testing.T) { c.test(t, db) })
 	}
