@@ -141,7 +141,7 @@ func (s *Store) Balance(ctx context.Context, from, to time.Time) (*Balance, erro
 		return nil, wrap("read the balance", err)
 	}
 	err = s.each(ctx, `SELECT toString(gateway), epoch, lane, max(seq_to), toUnixTimestamp64Milli(max(last_arrival)) FROM ~taken
-		WHERE hour < toDateTime({to:UInt32}, 'UTC') AND skipped = 0 AND written_at <= now64(3) - INTERVAL 5 SECOND
+		WHERE hour < toDateTime({to:UInt32}, 'UTC') AND skipped = 0 AND abs(dateDiff('millisecond', written_at, now64(3))) >= 5000
 		GROUP BY gateway, epoch, lane ORDER BY gateway, epoch, lane`, func(r driver.Rows) error {
 		var c Closed
 		var lane uint8
@@ -181,7 +181,7 @@ func (s *Store) Trouble(ctx context.Context, row *BalanceRow, limit int) (list [
 	for _, q := range []string{
 		"SELECT 'skipped', seq_from, seq_to, toUInt16(0) FROM ~taken FINAL WHERE skipped = 1 AND " + where + " ORDER BY seq_from LIMIT {limit:UInt32}",
 		`SELECT 'lost', seq, seq, toUInt16(0) FROM (SELECT arrayJoin(range(seq_from, seq_to + 1)) AS seq FROM ~taken FINAL
-			WHERE skipped = 0 AND written_at <= now64(3) - INTERVAL 5 SECOND AND ` + where + `)
+			WHERE skipped = 0 AND abs(dateDiff('millisecond', written_at, now64(3))) >= 5000 AND ` + where + `)
 			WHERE seq NOT IN (SELECT seq FROM (` + found + `)) ORDER BY seq LIMIT {limit:UInt32}`,
 		"SELECT 'doubled', seq, seq, idx FROM (SELECT seq, idx, toStartOfHour(arrival_time) AS hour FROM ~observations WHERE " + where +
 			") GROUP BY seq, idx HAVING count() > 1 ORDER BY seq, idx LIMIT {limit:UInt32}",

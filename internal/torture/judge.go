@@ -227,8 +227,32 @@ func (j *judge) whole(ctx context.Context, conn driver.Conn, entries []entry) er
 		r.fail("%d blocks of the log overlap", overlaps)
 	}
 	j.heartbeats(entries, hearts)
+	if err := j.balance(ctx, conn); err != nil {
+		return err
+	}
 	r.Checks = []string{"each acknowledged message in rows or dead letters", "each value once in history", "no identity twice",
-		"no message more often than sent", "blocks count what is there and do not overlap", "empty messages counted"}
+		"no message more often than sent", "blocks count what is there and do not overlap", "empty messages counted",
+		"balance even: no message, row or dead letter missing, none doubled, none skipped by the log"}
+	return nil
+}
+
+// balance asks the view that people ask (P3), once everything stored is closed.
+func (j *judge) balance(ctx context.Context, conn driver.Conn) error {
+	var open, messages, rows, doubled, letters uint64
+	err := until(ctx, patience, func(ctx context.Context) error {
+		err := conn.QueryRow(ctx, `SELECT sum(unjudged), sum(missing), sum(rows_missing), sum(rows_doubled), sum(letters_missing)
+			FROM situ.balance`).Scan(&open, &messages, &rows, &doubled, &letters)
+		if err == nil && open > 0 {
+			err = fmt.Errorf("%d stored messages are not closed", open)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("the balance: %w", err)
+	}
+	if messages+rows+doubled+letters > 0 {
+		j.report.fail("the balance misses %d messages, %d rows and %d dead letters, and has %d rows too many", messages, rows, letters, doubled)
+	}
 	return nil
 }
 

@@ -147,7 +147,7 @@ FROM
                 FROM
                 (
                     SELECT hour, gateway, epoch, lane,
-                        multiIf(written_at > now64(3) - INTERVAL 5 SECOND, 'young', skipped = 1, 'skipped', 'taken') AS what,
+                        multiIf(abs(dateDiff('millisecond', written_at, now64(3))) < 5000, 'young', skipped = 1, 'skipped', 'taken') AS what,
                         arrayJoin(if(what = 'taken', range(seq_from, seq_to + 1), [seq_from])) AS seq,
                         seq = seq_from AS first,
                         toUInt64(if(first, if(what = 'taken', rows, toUInt64(seq_to - seq_from + 1)), 0)) AS n, toUInt64(if(first AND what = 'taken', row_sum, 0)) AS check,

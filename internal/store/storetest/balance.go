@@ -29,7 +29,7 @@ func whole(t *testing.T, f *fixture, b *store.Block, doubtful bool) {
 func settled(t *testing.T, f *fixture) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		if f.number(t, "SELECT count() FROM "+f.db+".taken WHERE written_at > now64(3) - INTERVAL 5 SECOND") == 0 {
+		if f.number(t, "SELECT count() FROM "+f.db+".taken WHERE abs(dateDiff('millisecond', written_at, now64(3))) < 5000") == 0 {
 			return
 		}
 		select {
