@@ -18,6 +18,7 @@ import (
 	"github.com/situ-city/situ/internal/livestate"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/query"
+	"github.com/situ-city/situ/internal/rollup"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -202,7 +203,11 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return nil
 	}
-	opt := ingester.Options{Log: p.bus, Group: p.group, Store: s, Logger: p.logger, Registerer: p.metrics}
+	rollups, err := rollup.New(rollup.Options{Store: s, Logger: p.logger, Registerer: p.metrics})
+	if err != nil {
+		return err
+	}
+	opt := ingester.Options{Log: p.bus, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
 	if p.registry != nil { // else declarations go to cmd/query, which reads the same bus
 		opt.RegistryVersion = func() uint64 { return p.registry.Snapshot().Version() }
 		opt.Declare = func(ctx context.Context, d []sensor.Declaration) error {

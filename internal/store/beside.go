@@ -34,8 +34,12 @@ func (s *Store) InsertRepeats(ctx context.Context, b *Block) error {
 	})
 }
 
-// InsertBeside writes the block's dead letters, empty messages and gaps. Their tables keep one row an identity, so it may be repeated.
+// InsertBeside writes the block's dead letters, empty messages and gaps, and which roll-ups its rows make stale. Their
+// tables keep one row an identity, so it may be repeated. It comes after InsertRows.
 func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
+	if err := s.insertDirty(ctx, b); err != nil {
+		return err
+	}
 	if err := s.insertDeadLetters(ctx, b); err != nil {
 		return err
 	}

@@ -55,6 +55,8 @@ type Store struct {
 
 	inserting sync.Mutex // guards rows
 	rows      *columns
+
+	marks marks // what was marked for the roll-ups lately
 }
 
 var nameOK = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
