@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/situ-city/situ/internal/failpoint"
@@ -40,8 +39,7 @@ func (t *torturer) plan(k int) *plan {
 	kinds := t.cfg.Faults
 	n := 1 + d.IntN(3)
 	if slices.Contains(kinds, "kill") { // each round kills; the other faults come between
-		d.kill()
-		if d.IntN(3) > 0 {
+		for range max(t.cfg.Kills, 1+min(1, d.IntN(3))) {
 			d.kill()
 		}
 		n = d.IntN(3)
@@ -125,11 +123,11 @@ func (d *drawer) kill() {
 	v := pick(d, d.t.world.victims())
 	form := d.IntN(10)
 	switch {
-	case v.p == nil || form < 3:
-		d.add("kill", "kill "+v.name, func(context.Context) { d.t.die(v) })
+	case v.p == nil || len(v.p.points) == 0 || form < 3:
+		d.add("kill", "kill "+v.name, func(ctx context.Context) { d.t.die(ctx, v) })
 	case form < 7:
 		l := life{points: d.deadly(v.p.points)}
-		d.add("kill", fmt.Sprintf("kill %s, then at %s", v.name, l.points), func(context.Context) { d.t.die(v, l) })
+		d.add("kill", fmt.Sprintf("kill %s, then at %s", v.name, l.points), func(ctx context.Context) { d.t.die(ctx, v, l) })
 	case form < 9:
 		var lives []life
 		say := "kill " + v.name + " and while it recovers"
@@ -141,14 +139,16 @@ func (d *drawer) kill() {
 			lives = append(lives, l)
 			say += fmt.Sprintf(" [%s %s]", l.points, l.dies)
 		}
-		d.add("kill", say, func(context.Context) { d.t.die(v, lives...) })
+		d.add("kill", say, func(ctx context.Context) { d.t.die(ctx, v, lives...) })
 	case d.IntN(2) == 0:
 		d.add("kill", "ask "+v.name+" to stop", func(context.Context) { v.p.end() })
 	default:
 		all := d.t.world.victims()
-		d.add("kill", "kill all", func(context.Context) {
+		d.add("kill", "kill all", func(ctx context.Context) {
 			for _, v := range all {
-				d.t.die(v)
+				if v.kill == nil {
+					d.t.die(ctx, v)
+				}
 			}
 		})
 	}
@@ -171,18 +171,11 @@ func (d *drawer) deadly(points []string) string {
 // stop lets a process stand still, and its peers wait or give it up.
 func (d *drawer) stop() {
 	v := pick(d, d.t.world.victims())
-	for1 := 200*time.Millisecond + d.ms(2000)
-	d.add("stop", fmt.Sprintf("stop %s for %s", v.name, for1), func(ctx context.Context) {
-		if v.p != nil {
-			v.p.standStill(ctx, for1)
-			return
-		}
-		if pid := v.pid(); pid > 0 {
-			_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
-			pause(ctx, for1)
-			_ = syscall.Kill(pid, syscall.SIGCONT)
-		}
-	})
+	long := 200*time.Millisecond + d.ms(2000)
+	if d.t.cfg.World == Kafka && d.IntN(2) == 0 {
+		long = session + 500*time.Millisecond + d.ms(1500) // its group gives it up
+	}
+	d.add("stop", fmt.Sprintf("stop %s for %s", v.name, long), func(ctx context.Context) { d.t.standStill(ctx, v, long) })
 }
 
 // net makes the network bad for a while.

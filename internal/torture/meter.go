@@ -12,8 +12,9 @@ import (
 	"github.com/situ-city/situ/internal/embedded/engine"
 )
 
-// recovery is the time from a kill to the first row, by SELECT, of a message that was made after it. So it holds
-// everything: the start, what is taken up, the clients' coming back, the commit, the block.
+// recovery is the time from a kill to the first row, by SELECT, of a message that was made after it; where there are
+// several gateways, to the first such row from each. So it holds everything: the start, what is taken up, the group's
+// rebalance, the clients' coming back, the commit, the block.
 type recovery struct {
 	process string
 	took    time.Duration
@@ -21,8 +22,9 @@ type recovery struct {
 
 // meter measures recoveries.
 type meter struct {
-	socket string
-	ledger *ledger
+	socket   string
+	gateways int
+	ledger   *ledger
 
 	mu      sync.Mutex // guards what follows
 	waits   bool
@@ -32,7 +34,9 @@ type meter struct {
 	list    []recovery
 }
 
-func newMeter(socket string, l *ledger) *meter { return &meter{socket: socket, ledger: l} }
+func newMeter(w world, l *ledger) *meter {
+	return &meter{socket: w.socket(), gateways: w.gateways(), ledger: l}
+}
 
 // killed begins to wait for a new row; an earlier kill that was not recovered from is forgotten, the later one counts.
 func (m *meter) killed(process string) {
@@ -90,8 +94,8 @@ func (m *meter) look(ctx context.Context, conn driver.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	var n uint64
-	err := conn.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM situ.observations WHERE result_scaled >= ? AND decimals = 0 LIMIT 1)", from).Scan(&n)
-	if err != nil && !errors.Is(err, context.Canceled) || n == 0 {
+	err := conn.QueryRow(ctx, "SELECT uniqExact(gateway) FROM situ.observations WHERE result_scaled >= ? AND decimals = 0", from).Scan(&n)
+	if err != nil && !errors.Is(err, context.Canceled) || int(n) < m.gateways {
 		return // the store is away, or has nothing new
 	}
 	m.mu.Lock()

@@ -51,6 +51,8 @@ type sender struct {
 
 	lastTime int64 // ms of the last reading; each has a time of its own; run's own
 
+	making sync.Mutex // held while a group is made and sent: who holds it and finds quiet set knows that nothing new comes
+
 	mu     sync.Mutex // guards what follows
 	flying []*message // in the order of their first sending
 	packet uint16
@@ -105,7 +107,7 @@ func (s *sender) connected(ctx context.Context, c *conn) {
 		}
 		due = min(due+s.rate*sendEvery.Seconds(), inFlight/2)
 		n := min(int(due), s.room())
-		due -= float64(n)
+		due -= float64(max(0, n))
 		if n > 0 && !s.publish(c, n) {
 			return
 		}
@@ -114,6 +116,11 @@ func (s *sender) connected(ctx context.Context, c *conn) {
 
 // publish makes and sends n new messages. False: the connection is over.
 func (s *sender) publish(c *conn, n int) bool {
+	s.making.Lock()
+	defer s.making.Unlock()
+	if s.quiet.Load() {
+		return true
+	}
 	group := make([]*message, n)
 	for i := range group {
 		group[i] = s.next()
@@ -233,6 +240,13 @@ func (s *sender) unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.flying)
+}
+
+// rest ends the making of new messages.
+func (s *sender) rest() {
+	s.quiet.Store(true)
+	s.making.Lock()
+	defer s.making.Unlock()
 }
 
 func (s *sender) room() int { return inFlight - s.unacknowledged() }

@@ -48,17 +48,18 @@ const (
 
 // Config of a run. Zero values mean the defaults above.
 type Config struct {
-	World  string
-	Seed   uint64
-	Rounds int
-	Round  int      // if not 0: only this one, to replay it
-	Faults []string // nil = AllFaults
+	World   string
+	Seed    uint64
+	Rounds  int
+	Round   int      // if not 0: only this one, to replay it
+	Faults  []string // nil = AllFaults
+	Kills   int      // so many kills at least in each round; 0 = 1 or 2
+	AtLeast int      // go on beyond Rounds until so many have been killed
 
 	Dir      string // made, and kept when something is wrong or Keep is set
 	Keep     bool
 	Situ     string // program
 	Programs string // directory of gateway, ingester and query; for the world of Kafka
-	Peers    Peers  // Kafka and MQTT broker; for the world of Kafka
 
 	Sending time.Duration // how long a round sends, at least
 	Senders int           // MQTT clients
@@ -149,7 +150,7 @@ func (t *torturer) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.world.close()) }()
-	t.meter = newMeter(t.world.socket(), t.ledger)
+	t.meter = newMeter(t.world, t.ledger)
 	for _, p := range t.world.processes() {
 		p.died = t.processDied
 	}
@@ -212,7 +213,7 @@ func (t *torturer) rounds(ctx context.Context) error {
 	}
 	t.last = last
 	bar := progress.New(t.cfg.Out, "torture, world "+t.cfg.World)
-	for k := first; k <= last; k++ {
+	for k := first; k <= last || t.report.TotalKills() < t.cfg.AtLeast; k++ {
 		if err := t.round(ctx, k); err != nil {
 			return fmt.Errorf("round %d: %w", k, err)
 		}
@@ -244,19 +245,25 @@ func (t *torturer) round(ctx context.Context, k int) error {
 		return ctx.Err()
 	}
 	for _, s := range t.senders {
-		s.quiet.Store(true)
+		s.rest()
 	}
 	if !t.come(ctx, "not everything is acknowledged although nothing is broken", t.unacknowledged) {
 		return ctx.Err()
 	}
 	for _, r := range t.meter.take() {
+		t.log.Info("recovered", "process", r.process, "took", r.took.String())
 		t.report.recovered(r)
 	}
-	if err := t.judge.round(ctx, from, k%25 == 0 || k == t.last, p.clock); err != nil {
+	if err := t.judge.round(ctx, from, k%25 == 0 || t.isLast(k), p.clock); err != nil {
 		return err
 	}
 	t.log.Info("round judged", "round", k, "took", time.Since(began).String(), "messages", t.ledger.nextID()-from)
 	return nil
+}
+
+// isLast: what is judged after this round is all there will be.
+func (t *torturer) isLast(k int) bool {
+	return k >= t.last && t.report.TotalKills() >= t.cfg.AtLeast
 }
 
 // come waits for what must come. If it does not, that is a failure of situ.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -26,16 +28,19 @@ type world interface {
 	disk() *disk
 	brokers() []broker
 	socket() string                   // where ClickHouse answers
+	gateways() int                    // from which rows come
 	healed(ctx context.Context) error // nil when all runs undisturbed
 	versions() map[string]string
 	close() error
 }
 
-// victim is what kill and stop are done to: a process, or the store child of one.
+// victim is what kill and stop are done to: a process of situ's, the store child of one, or one that is no part of situ.
 type victim struct {
 	name string
-	p    *process // nil: only signal
-	pid  func() int
+	p    *process   // nil: it is not ours to start again
+	pid  func() int // to be signalled, if there is no p
+	kill func(context.Context) error
+	stop func(context.Context, time.Duration) error
 }
 
 // embeddedWorld is `situ run` and its store process.
@@ -96,10 +101,11 @@ func (w *embeddedWorld) processes() []*process { return []*process{w.run} }
 
 func (w *embeddedWorld) victims() []victim {
 	store := func() int { return childOf(w.run.pid()) }
-	return []victim{{"situ", w.run, w.run.pid}, {"store", nil, store}}
+	return []victim{{name: "situ", p: w.run}, {name: "store", pid: store}}
 }
 
 func (w *embeddedWorld) proxies() []*proxy { return []*proxy{w.mqtt} }
+func (w *embeddedWorld) gateways() int     { return 1 }
 func (w *embeddedWorld) disk() *disk       { return w.small }
 func (w *embeddedWorld) socket() string    { return filepath.Join(w.data, "store.sock") }
 
@@ -147,27 +153,61 @@ func readyAt(ctx context.Context, addr string) error {
 	return err
 }
 
-// freePorts gives loopback addresses that were free a moment ago.
+// Ports are taken below those that the system gives to outgoing connections: who is killed must find its own again.
+const (
+	lowestPort = 10_000
+	portRange  = 5_000
+)
+
+// freePorts gives loopback addresses that nobody listens on.
 func freePorts(n int) (list []string, err error) {
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowestPort+rand.IntN(portRange)))
+		ln, err := net.Listen("tcp", addr)
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer ln.Close()
-		list = append(list, ln.Addr().String())
+		if list = append(list, addr); len(list) == n {
+			return list, nil
+		}
 	}
-	return list, nil
+	return nil, errors.New("no free ports on loopback")
 }
 
-// die sends SIGKILL to a victim, with what its coming lives will be.
-func (t *torturer) die(v victim, lives ...life) {
-	if v.p != nil {
-		v.p.kill(lives...)
+// die kills a victim at once, with what its coming lives will be.
+func (t *torturer) die(ctx context.Context, v victim, lives ...life) {
+	switch {
+	case v.p != nil:
+		v.p.kill(lives...) // its end is counted when it comes
 		return
+	case v.kill != nil:
+		if err := v.kill(ctx); err != nil {
+			t.report.fail("kill %s: %v", v.name, err)
+		}
+	default:
+		if pid := v.pid(); pid == 0 || syscall.Kill(pid, syscall.SIGKILL) != nil {
+			return // there is none just now
+		}
 	}
-	if pid := v.pid(); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
-		t.report.kill(v.name)
-		t.meter.killed(v.name)
+	t.report.kill(v.name)
+	t.meter.killed(v.name)
+}
+
+// standStill stops a victim for a while.
+func (t *torturer) standStill(ctx context.Context, v victim, d time.Duration) {
+	switch {
+	case v.p != nil:
+		v.p.standStill(ctx, d)
+	case v.stop != nil:
+		if err := v.stop(ctx, d); err != nil {
+			t.report.fail("stop %s: %v", v.name, err)
+		}
+	default:
+		if pid := v.pid(); pid > 0 {
+			_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
+			pause(ctx, d)
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
 	}
 }
