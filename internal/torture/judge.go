@@ -11,6 +11,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/situ-city/situ/internal/embedded/engine"
+	"github.com/situ-city/situ/internal/store"
+	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/pkg/geo/h3"
 )
 
 // judge compares the sent list with what SQL shows. It asks the engine itself, past the gate and the API.
@@ -230,11 +233,39 @@ func (j *judge) whole(ctx context.Context, conn driver.Conn, entries []entry) er
 	if err := j.balance(ctx, conn); err != nil {
 		return err
 	}
+	if err := j.rollups(ctx, conn); err != nil {
+		return err
+	}
 	r.Checks = []string{"each acknowledged message in rows or dead letters", "each value once in history", "no identity twice",
 		"no message more often than sent", "blocks count what is there and do not overlap", "empty messages counted",
-		"balance even: no message, row or dead letter missing, none doubled, none skipped by the log"}
+		"balance even: no message, row or dead letter missing, none doubled, none skipped by the log",
+		fmt.Sprintf("%d values of closed roll-up windows equal a recompute from the rows", r.Rollups)}
 	return nil
 }
+
+// rollups compares the roll-ups with a recompute. Windows that wait for theirs are passed over, and a block's marks may
+// be a moment behind its rows, so a difference has to last.
+func (j *judge) rollups(ctx context.Context, conn driver.Conn) error {
+	s, err := store.Open(ctx, store.Options{Conn: conn, Cell: cellE7})
+	if err != nil {
+		return err
+	}
+	var found store.RollupCheck
+	err = until(ctx, patience, func(ctx context.Context) (err error) {
+		if found, err = s.CheckRollups(ctx); err == nil && len(found.Differences) > 0 {
+			err = fmt.Errorf("%d differences, the first: %s", len(found.Differences), found.Differences[0])
+		}
+		return err
+	})
+	if err != nil && len(found.Differences) > 0 {
+		j.report.fail("roll-ups differ from the rows: %v", err)
+		return nil
+	}
+	j.report.Rollups = found.Alike
+	return err
+}
+
+func cellE7(lon, lat int32) geo.Cell { return h3.CellAt(geo.FromE7(lon, lat), 12) }
 
 // balance asks the view that people ask (P3), once everything stored is closed.
 func (j *judge) balance(ctx context.Context, conn driver.Conn) error {

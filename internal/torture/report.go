@@ -32,6 +32,7 @@ type Report struct {
 	Lost      int    `json:"lost"`
 	Double    int    `json:"double"`
 	Gaps      uint64 `json:"messages_in_declared_gaps"`
+	Rollups   int    `json:"rollup_values_checked"`
 
 	Recoveries  int           `json:"recoveries"`
 	RecoveryP50 time.Duration `json:"recovery_p50_ns"`

@@ -321,7 +321,7 @@ func (s *sender) payload(id int, k kind, back []int64) []byte {
 	var b strings.Builder
 	for i, ms := range back {
 		b.WriteByte("[,"[min(i, 1)])
-		fmt.Fprintf(&b, `{"t":%d,"water_level":%d,"temperature":%d}`, s.time()-ms, id, id)
+		fmt.Fprintf(&b, `{"t":%d,"water_level":%d,"temperature":%d,"lon":106.%02d,"lat":29.5}`, s.time()-ms, id, id, 40+s.n)
 	}
 	b.WriteByte(']')
 	return []byte(b.String())
