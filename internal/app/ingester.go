@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/bus/kafka"
+	"github.com/situ-city/situ/internal/ingester"
+	"github.com/situ-city/situ/internal/store"
 )
 
 // IngesterConfig of cmd/ingester. The tags are its flags.
@@ -49,6 +52,7 @@ func RunIngester(ctx context.Context, cfg IngesterConfig, logger *slog.Logger, o
 		return err
 	}
 	p.bus = b
+	p.checkLog = p.sameTopic(b, cfg.Accept)
 	p.ready.Set("history", "connecting to ClickHouse")
 	return host.RunFloors(ctx, logger, [][]host.Stage{
 		{{Name: "store", Run: p.connectStore}, {Name: "http", Run: p.runOps}},
@@ -65,6 +69,48 @@ func (p *process) openKafka(k *host.Kafka, client, group string) (*kafka.Bus, er
 	p.Later(b.Close)
 	p.group = b.Group(group)
 	return b, nil
+}
+
+// sameTopic stops an ingester before it begins with a topic that was made anew. Kafka forgets a group's commits together
+// with the topic, so to the group it looks like one that nobody ever read; the store remembers the other.
+func (p *process) sameTopic(b *kafka.Bus, accept string) func(context.Context, *store.Store) error {
+	return func(ctx context.Context, s *store.Store) error {
+		id, err := b.ID(ctx, 0)
+		if err != nil || id.String() == accept {
+			return err
+		}
+		known, other, err := p.logsOf(ctx, s, id.String())
+		if err != nil || known || other == "" {
+			return err
+		}
+		parts, err := b.Partitions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			at, err := p.group.Committed(ctx, part)
+			if err != nil || at.Offset >= 0 {
+				return err // it has begun with this one before
+			}
+		}
+		return fmt.Errorf("%w: the store holds blocks of another topic, with id %s, and none of this one, with id %v: %w; was the topic "+
+			"deleted, then what it held and was not stored is gone with it. To begin with this one: --kafka-accept %v",
+			host.ErrRefused, other, id, ingester.ErrLogReplaced, id)
+	}
+}
+
+// logsOf asks the store until it answers.
+func (p *process) logsOf(ctx context.Context, s *store.Store, log string) (known bool, other string, err error) {
+	for {
+		if known, other, err = s.Logs(ctx, log); err == nil || ctx.Err() != nil {
+			return known, other, err
+		}
+		p.logger.Warn("asking the store for the topic; trying again", "component", "ingester", "err", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // after runs a stage when the topic is there.

@@ -50,6 +50,7 @@ type process struct {
 	bus       bus.Log
 	hold      func(part int32, offset int64) (func(int64), error) // keeps what the live state has still to read; nil = no need
 	group     group                                               // the ingester's; nil: nothing is stored
+	checkLog  func(context.Context, *store.Store) error           // may the ingester begin? nil: it may
 	messages  func(context.Context) int64                         // that the bus ever had, as far as this process knows
 	engine    *engine.Supervisor                                  // nil: no embedded engine
 	socket    string

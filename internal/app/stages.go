@@ -203,6 +203,11 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return nil
 	}
+	if p.checkLog != nil {
+		if err := p.checkLog(ctx, s); err != nil {
+			return err
+		}
+	}
 	rollups, err := rollup.New(rollup.Options{Store: s, Logger: p.logger, Registerer: p.metrics})
 	if err != nil {
 		return err

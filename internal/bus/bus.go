@@ -20,6 +20,9 @@ var (
 	ErrOffset = errors.New("offset is not in the log")
 	// ErrGeneration: this process no longer owns the partition; whatever it was doing must be dropped.
 	ErrGeneration = errors.New("partition belongs to a newer owner")
+	// ErrMessage: a message of the log is not situ's, or of a form this build does not know. It is not passed over: what
+	// stands there may have been acknowledged to somebody.
+	ErrMessage = errors.New("message cannot be read")
 	// ErrUnanswered: nobody knows whether the request was done, and it may be done yet.
 	ErrUnanswered = errors.New("no answer")
 )

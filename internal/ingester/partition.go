@@ -389,6 +389,9 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 
 // explainOffset says what an offset that the log does not have means.
 func (w *worker) explainOffset(ctx context.Context, err error) error {
+	if errors.Is(err, ErrLogReplaced) {
+		return fmt.Errorf("partition %d: %w", w.part, err) // which says it all
+	}
 	first, next, berr := w.opt.Log.Bounds(context.WithoutCancel(ctx), w.part)
 	if berr != nil {
 		return errors.Join(err, berr)

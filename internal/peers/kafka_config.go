@@ -34,6 +34,7 @@ func (c *KafkaCluster) settings(n *kafkaNode, more map[string]string) []byte {
 		"offsets.topic.replication.factor":         fmt.Sprint(copies),
 		"offsets.topic.num.partitions":             "4",
 		"transaction.state.log.replication.factor": fmt.Sprint(copies),
+		"transaction.state.log.num.partitions":     "1",
 		"transaction.state.log.min.isr":            fmt.Sprint(min(2, copies)),
 		"auto.create.topics.enable":                "false",
 
@@ -42,6 +43,7 @@ func (c *KafkaCluster) settings(n *kafkaNode, more map[string]string) []byte {
 		"broker.session.timeout.ms":        "6000",
 		"broker.heartbeat.interval.ms":     "1000",
 		"log.retention.check.interval.ms":  "1000",
+		"log.initial.task.delay.ms":        "1000",
 		"log.cleaner.dedupe.buffer.size":   "4194304",
 		"num.network.threads":              "2",
 		"num.io.threads":                   "2",

@@ -120,7 +120,7 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 	var b sensor.Batch
 	for {
 		b.Reset()
-		next, err := f.Log.Fetch(ctx, part, from, 0, feedRows, &b)
+		next, err := fetchPatiently(ctx, f.Log, f.Logger, part, from, 0, &b)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -138,6 +138,23 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 		f.Live.Apply(&b, time.Now())
 		from = next
 		advance(next)
+	}
+}
+
+// fetchPatiently is the log's Fetch, which waits where a message cannot be read: people still want the rest of the
+// situation, and gateways the registry.
+func fetchPatiently(ctx context.Context, log bus.Log, logger *slog.Logger, part int32, from, to int64, b *sensor.Batch) (int64, error) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		next, err := log.Fetch(ctx, part, from, to, feedRows, b)
+		if !errors.Is(err, bus.ErrMessage) {
+			return next, err
+		}
+		logger.Error("the live state stands still in one partition", "component", "livestate", "partition", part, "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return from, ctx.Err()
+		}
 	}
 }
 

@@ -171,6 +171,25 @@ func (s *Store) NewestBlock(ctx context.Context, log string, partition int32, to
 	return b, found, wrap("read newest block", err)
 }
 
+// Logs tells whether the store holds blocks of this log, and names another one whose blocks it holds, "" if there is none.
+func (s *Store) Logs(ctx context.Context, log string) (known bool, other string, err error) {
+	err = s.each(ctx, `SELECT min(log), max(log), countIf(log = {log:String}) > 0 FROM ~ingest_blocks WHERE log != ''`, func(r driver.Rows) error {
+		var least, most string
+		var k uint8
+		if err := r.Scan(&least, &most, &k); err != nil {
+			return err
+		}
+		if known, other = k != 0, least; other == log {
+			other = most
+		}
+		if other == log {
+			other = ""
+		}
+		return nil
+	}, clickhouse.Named("log", log))
+	return known, other, wrap("look for the log's blocks", err)
+}
+
 // Watermarks gives the highest seq of each producer that is stored by way of logs other than except.
 func (s *Store) Watermarks(ctx context.Context, except string) (map[sensor.Producer]uint64, error) {
 	all := make(map[sensor.Producer]uint64)

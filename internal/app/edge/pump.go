@@ -37,6 +37,15 @@ func (p *process) runPumps(ctx context.Context, pumps []*pump) error {
 	if err := p.cfg.Kafka.Ensure(ctx, p.kafka); err != nil {
 		return fmt.Errorf("make topic %s: %w", p.cfg.Topic, err)
 	}
+	if p.cfg.Kafka.Began == 0 {
+		parts, err := p.kafka.Partitions(ctx)
+		if err != nil {
+			return fmt.Errorf("ask for the partitions of topic %s: %w", p.cfg.Topic, err)
+		}
+		if err := writePartitions(p.cfg.Data, p.cfg.Topic, len(parts)); err != nil {
+			return err
+		}
+	}
 	eg, ctx := errgroup.WithContext(ctx)
 	for _, u := range pumps {
 		eg.Go(func() error { return u.run(ctx) })

@@ -102,6 +102,9 @@ func (p *process) open() (err error) {
 	for _, s := range p.spools {
 		p.Later(s.Close)
 	}
+	if p.cfg.Kafka.Began, err = readPartitions(p.cfg.Data, p.cfg.Topic); err != nil {
+		return err
+	}
 	if p.kafka, err = p.cfg.Kafka.Open("situ-gateway-"+p.name(), p.logger); err != nil {
 		return err
 	}

@@ -57,6 +57,10 @@ func TestKafkaCheck(t *testing.T) {
 		{Kafka{Brokers: far, User: "u", PasswordFile: "f", KafkaTLS: true, CA: "ca"}, ""},
 		{Kafka{Brokers: near, CA: "ca"}, "without --kafka-tls"},
 		{Kafka{Brokers: near, Partitions: -1}, "--kafka-partitions -1"},
+		{Kafka{Brokers: near, Accept: "9fc7fd03b22544bca09f1a29b9fe62cb", Skip: []string{"3:1842", "0:0"}}, ""},
+		{Kafka{Brokers: near, Accept: "9fc7fd03"}, "--kafka-accept \"9fc7fd03\": want the 32"},
+		{Kafka{Brokers: near, Skip: []string{"3:1842", "1842"}}, "--kafka-skip \"1842\": want partition:offset"},
+		{Kafka{Brokers: near, Skip: []string{"3:-1"}}, "--kafka-skip \"3:-1\""},
 	} {
 		c.k.Replication = 1
 		says(t, c.k.Check(), ErrConfig, c.want)

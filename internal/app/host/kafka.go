@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/kafka"
 )
 
@@ -26,6 +29,10 @@ type Kafka struct {
 	CA           string        `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
 	User         string        `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
 	PasswordFile string        `name:"kafka-password-file" help:"File with its password." type:"path" env:"SITU_KAFKA_PASSWORD_FILE"`
+	Accept       string        `name:"kafka-accept" help:"Readers: id of a topic that was made anew, to begin with it. They ask for this when it is needed." env:"SITU_KAFKA_ACCEPT"`
+	Skip         []string      `name:"kafka-skip" help:"Readers: messages to pass over that nobody can read, as partition:offset, separated by commas." env:"SITU_KAFKA_SKIP"`
+
+	Began int `kong:"-"` // partitions the topic had when this gateway began to publish; 0 = it begins now
 }
 
 // Check names settings that disagree.
@@ -43,6 +50,12 @@ func (k *Kafka) Check() error {
 	case k.Partitions < 0 || k.Replication < 1:
 		return fmt.Errorf("%w: --kafka-partitions %d, --kafka-replication %d", ErrConfig, k.Partitions, k.Replication)
 	}
+	if _, err := k.accept(); err != nil {
+		return err
+	}
+	if _, err := k.skip(); err != nil {
+		return err
+	}
 	for _, b := range k.Brokers {
 		if _, _, err := net.SplitHostPort(b); err != nil {
 			return fmt.Errorf("%w: --kafka: %w", ErrConfig, err)
@@ -53,7 +66,14 @@ func (k *Kafka) Check() error {
 
 // Open prepares the client; it does not connect yet.
 func (k *Kafka) Open(client string, logger *slog.Logger) (*kafka.Bus, error) {
-	cfg := kafka.Config{Brokers: k.Brokers, Topic: k.Topic, ClientID: client, User: k.User, SessionTimeout: k.Session, Logger: logger}
+	cfg := kafka.Config{Brokers: k.Brokers, Topic: k.Topic, ClientID: client, User: k.User, SessionTimeout: k.Session, Logger: logger, Partitions: k.Began}
+	var err error
+	if cfg.Accept, err = k.accept(); err != nil {
+		return nil, err
+	}
+	if cfg.Skip, err = k.skip(); err != nil {
+		return nil, err
+	}
 	if k.PasswordFile != "" {
 		b, err := os.ReadFile(k.PasswordFile)
 		if err != nil {
@@ -69,6 +89,33 @@ func (k *Kafka) Open(client string, logger *slog.Logger) (*kafka.Bus, error) {
 		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	return kafka.Open(cfg)
+}
+
+// accept reads --kafka-accept.
+func (k *Kafka) accept() (id bus.LogID, err error) {
+	if k.Accept == "" {
+		return id, nil
+	}
+	b, err := hex.DecodeString(k.Accept)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("%w: --kafka-accept %q: want the 32 hexadecimal digits of a topic's id", ErrConfig, k.Accept)
+	}
+	return bus.LogID(b), nil
+}
+
+// skip reads --kafka-skip.
+func (k *Kafka) skip() (map[kafka.Place]bool, error) {
+	skip := map[kafka.Place]bool{}
+	for _, s := range k.Skip {
+		partition, offset, _ := strings.Cut(s, ":")
+		p, perr := strconv.ParseInt(partition, 10, 32)
+		o, oerr := strconv.ParseInt(offset, 10, 64)
+		if perr != nil || oerr != nil || p < 0 || o < 0 {
+			return nil, fmt.Errorf("%w: --kafka-skip %q: want partition:offset", ErrConfig, s)
+		}
+		skip[kafka.Place{Partition: int32(p), Offset: o}] = true
+	}
+	return skip, nil
 }
 
 // Ensure makes the topic if it was asked for, waiting for Kafka as long as it takes.

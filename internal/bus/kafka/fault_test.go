@@ -91,13 +91,12 @@ func (c cuttingConn) Write(b []byte) (int, error) {
 // TestLostAnswers: the broker did what it was asked and nobody heard of it.
 func TestLostAnswers(t *testing.T) {
 	var armed atomic.Int32
-	w := &world{next: map[sensor.Lane]uint64{}, last: map[sensor.Lane]func(testing.TB){}}
-	w.cluster = cluster(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+	c := cluster(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
 		return cutting{l, &armed}, err
 	}))
-	w.bus = connect(t, w.cluster)
-	defer w.close(t)
+	w := worldOn(t, c.ListenAddrs(), testTopic)
+	w.cluster = c
 
 	arm := func(key kmsg.Key) *kfake.FaultHandle { // the answer to the next request of this kind is lost
 		return w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Observe: true, When: func(kmsg.Request) bool {
@@ -141,6 +140,100 @@ func TestLostAnswers(t *testing.T) {
 	})
 	if !errors.Is(err, stop) {
 		t.Fatal(err)
+	}
+}
+
+// TestBrokersSayNo: what passes is waited out, here; what says that the partition is another's is passed on.
+func TestBrokersSayNo(t *testing.T) {
+	w := newWorld(t)
+	part := w.Partition(sensor.Live)
+	w.publish(t, sensor.Live, bustest.Messages(1, 10))
+	w.publish(t, sensor.Live, bustest.Messages(2, 10))
+	say := func(key kmsg.Key, e *kerr.Error) *kfake.FaultHandle {
+		return w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: e, Count: 2})
+	}
+	for _, e := range []*kerr.Error{kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.UnknownTopicOrPartition, kerr.FencedLeaderEpoch, kerr.ReplicaNotAvailable} {
+		h := say(kmsg.Fetch, e)
+		var b sensor.Batch
+		if next, err := w.bus.Fetch(t.Context(), part, 0, 1, 0, &b); err != nil || next != 1 || b.Messages != 10 || h.Hits() != 2 {
+			t.Errorf("fetch after %s: next %d, %d messages, %d faults, %v", e.Message, next, b.Messages, h.Hits(), err)
+		}
+	}
+	h := say(kmsg.Fetch, kerr.OffsetOutOfRange)
+	var b sensor.Batch
+	if _, err := w.bus.Fetch(t.Context(), part, 0, 1, 0, &b); !errors.Is(err, bus.ErrOffset) {
+		t.Errorf("fetch of an offset that the broker does not have: %v", err)
+	}
+	h.Remove()
+	enough := errors.New("enough")
+	err := w.member(t).Consume(t.Context(), func(ctx context.Context, a bus.Assignment) error {
+		if a.Partition() != part {
+			<-ctx.Done()
+			return nil
+		}
+		at := bus.Position{Offset: 1, Meta: "kept"}
+		for _, e := range []*kerr.Error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator} {
+			h := say(kmsg.OffsetCommit, e)
+			if err := a.Commit(ctx, at); err != nil || h.Hits() != 2 {
+				t.Errorf("commit after %s: %d faults, %v", e.Message, h.Hits(), err)
+			}
+			h = say(kmsg.OffsetFetch, e)
+			if p, err := a.Committed(ctx); err != nil || p != at || h.Hits() != 2 {
+				t.Errorf("committed after %s: %+v, %d faults, %v", e.Message, p, h.Hits(), err)
+			}
+		}
+		for _, e := range []*kerr.Error{kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.RebalanceInProgress, kerr.FencedInstanceID} {
+			h := say(kmsg.OffsetCommit, e)
+			if err := a.Commit(ctx, bus.Position{Offset: 2, Meta: "zombie"}); !errors.Is(err, bus.ErrGeneration) || h.Hits() != 1 {
+				t.Errorf("commit after %s: %d faults, %v", e.Message, h.Hits(), err)
+			}
+			h.Remove()
+		}
+		if p, err := a.Committed(ctx); err != nil || p != at {
+			t.Errorf("in the end the group stands at %+v, %v", p, err)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+}
+
+// TestHeartbeatRefused: a member that is told it is none lets go of its partitions, joins again and gets them again.
+func TestHeartbeatRefused(t *testing.T) {
+	w := newWorld(t)
+	part := w.Partition(sensor.Live)
+	taken, let := make(chan bus.Assignment, 10), make(chan struct{}, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	g := w.member(t)
+	go func() {
+		done <- g.Consume(ctx, func(ctx context.Context, a bus.Assignment) error {
+			if a.Partition() == part {
+				taken <- a
+			}
+			<-ctx.Done()
+			if a.Partition() == part {
+				let <- struct{}{}
+			}
+			return nil
+		})
+	}()
+	first := <-taken
+	for _, e := range []*kerr.Error{kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.RebalanceInProgress, kerr.NotCoordinator} {
+		w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: e})
+		<-let
+		a := <-taken
+		if err := a.Commit(t.Context(), bus.Position{Offset: 0, Meta: e.Message}); err != nil {
+			t.Errorf("after %s: %v", e.Message, err)
+		}
+	}
+	if err := first.Commit(t.Context(), bus.Position{Offset: 0, Meta: "zombie"}); !errors.Is(err, bus.ErrGeneration) {
+		t.Errorf("the first generation's commit: %v", err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
@@ -202,10 +295,13 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-func TestForeignMessageStops(t *testing.T) {
-	w := newWorld(t)
+func TestForeignMessageStops(t *testing.T) { foreignMessages(t, newWorld(t)) }
+
+func foreignMessages(t *testing.T, w *world) {
+	var err error
 	w.publish(t, sensor.Live, bustest.Messages(1, 4))
 	part := w.Partition(sensor.Live)
+	skip := map[Place]bool{}
 	for name, headers := range map[string][]kafkago.Header{
 		"no headers":  nil,
 		"new schema":  {{Key: "schema", Value: []byte("2")}},
@@ -218,7 +314,7 @@ func TestForeignMessageStops(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := w.bus.client.Produce(t.Context(), &kafkago.ProduceRequest{
-			Topic: testTopic, Partition: int(part), RequiredAcks: kafkago.RequireAll,
+			Topic: w.topic, Partition: int(part), RequiredAcks: kafkago.RequireAll,
 			Records: kafkago.NewRecordReader(kafkago.Record{Value: kafkago.NewBytes([]byte("hello!")), Headers: headers}),
 		})
 		if err != nil || r.Error != nil {
@@ -226,14 +322,31 @@ func TestForeignMessageStops(t *testing.T) {
 		}
 		var b sensor.Batch
 		next, err := w.bus.Fetch(t.Context(), part, at, 0, 0, &b)
-		if !errors.Is(err, ErrMessage) || next != at || !strings.Contains(err.Error(), "offset") {
+		if !errors.Is(err, bus.ErrMessage) || next != at || !strings.Contains(err.Error(), fmt.Sprintf("--kafka-skip %d:%d", part, at)) {
 			t.Errorf("%s: next %d of %d, %v", name, next, at, err)
 		}
+		skip[Place{part, at}] = true
 	}
 	// What stands before it is still given.
 	var b sensor.Batch
 	if next, err := w.bus.Fetch(t.Context(), part, 0, 0, 0, &b); err != nil || next != 1 || b.Messages != 4 {
 		t.Fatalf("next %d, %d messages, %v", next, b.Messages, err)
+	}
+	// Told to, it passes over them, and over nothing else.
+	last := bustest.Messages(2, 3)
+	w.publish(t, sensor.Live, last)
+	w.bus.cfg.Skip = skip
+	for to := int64(2); to <= 7; to++ {
+		var b sensor.Batch
+		at := int64(1)
+		for at < to {
+			if at, err = w.bus.Fetch(t.Context(), part, at, to, 0, &b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := max(0, to-6) * 3; at != to || int64(b.Messages) != want {
+			t.Fatalf("up to %d: at %d with %d messages, want %d", to, at, b.Messages, want)
+		}
 	}
 }
 

@@ -27,19 +27,15 @@ const (
 	lastMoment = 30 * time.Millisecond
 )
 
-// ErrMessage: a message on the topic that is not situ's, or of a schema this build does not know. The reader stops:
-// what stands there may have been acknowledged to somebody.
-var ErrMessage = errors.New("message on the topic cannot be read")
-
 // ID implements bus.Log: the topic's own id.
 func (b *Bus) ID(ctx context.Context, part int32) (id bus.LogID, err error) {
 	err = b.retry(ctx, "read the topic's id", func(ctx context.Context) error {
-		n, err := b.partitions(ctx)
+		n, _, err := b.partitions(ctx)
 		if err == nil && (part < 0 || int(part) >= n) {
 			err = fmt.Errorf("topic %s has no partition %d: %w", b.cfg.Topic, part, errFinal)
 		}
 		if err == nil {
-			id, err = b.topicID(ctx)
+			id, err = b.askID(ctx)
 		}
 		return err
 	})
@@ -49,7 +45,7 @@ func (b *Bus) ID(ctx context.Context, part int32) (id bus.LogID, err error) {
 // Partitions implements bus.Log.
 func (b *Bus) Partitions(ctx context.Context) (parts []int32, err error) {
 	err = b.retry(ctx, "list partitions", func(ctx context.Context) error {
-		n, err := b.partitions(ctx)
+		n, _, err := b.partitions(ctx)
 		for i := range n {
 			parts = append(parts, int32(i))
 		}
@@ -162,11 +158,27 @@ func (b *Bus) fetchOnce(ctx context.Context, f *fetcher, part int32, from, to in
 		if err != nil {
 			return next, err
 		}
+		if skipped := b.cfg.Skip[Place{part, rec.Offset}]; skipped && rec.Offset >= next && (to == 0 || rec.Offset < to) {
+			b.log.Warn("passing over a message, as told", "partition", part, "offset", rec.Offset)
+			closeRecord(rec)
+			next = rec.Offset + 1
+			continue
+		}
 		err = f.take(rec, from, to, maxRows > 0 && rows(batch)-start >= maxRows, batch, &next)
 		if err != nil {
-			return next, fmt.Errorf("offset %d: %w", rec.Offset, err)
+			return next, b.explain(part, rec.Offset, err)
 		}
 	}
+}
+
+// explain says where a message stands that cannot be read, and what can be done.
+func (b *Bus) explain(part int32, offset int64, err error) error {
+	if !errors.Is(err, bus.ErrMessage) {
+		return fmt.Errorf("offset %d: %w", offset, err)
+	}
+	return final{fmt.Errorf("topic %s, partition %d, offset %d: %w; it is not passed over, because it may hold readings that were acknowledged: "+
+		"use a situ that can read it, or, if nobody will miss what it holds, start the readers with --kafka-skip %d:%d",
+		b.cfg.Topic, part, offset, err, part, offset)}
 }
 
 // take decodes one record, unless it is none of those asked for. full: enough rows are there.
@@ -183,17 +195,17 @@ func (f *fetcher) take(rec *kafkago.Record, from, to int64, full bool, batch *se
 		return err
 	}
 	if rec.Value == nil {
-		return fmt.Errorf("no value: %w: %w", ErrMessage, errFinal)
+		return fmt.Errorf("no value: %w", bus.ErrMessage)
 	}
 	f.buf = slices.Grow(f.buf[:0], rec.Value.Len())[:rec.Value.Len()]
 	if _, err := io.ReadFull(rec.Value, f.buf); err != nil {
 		return err
 	}
 	if crc := crc32.Checksum(f.buf, castagnoli); crc != h.crc {
-		return fmt.Errorf("checksum %08x, its header says %08x: %w: %w", crc, h.crc, ErrMessage, errFinal)
+		return fmt.Errorf("checksum %08x, its header says %08x: %w", crc, h.crc, bus.ErrMessage)
 	}
 	if err := f.Decode(batch, h.producer, h.from, h.to, f.buf); err != nil {
-		return fmt.Errorf("%w: %w: %w", ErrMessage, err, errFinal)
+		return fmt.Errorf("%w: %w", bus.ErrMessage, err)
 	}
 	*next = rec.Offset + 1
 	return nil
@@ -244,7 +256,7 @@ func parseHeaders(hs []kafkago.Header) (parsed, error) {
 		from:     number("seqFrom", 10, 64), to: number("seqTo", 10, 64), crc: uint32(number("crc", 16, 32)),
 	}
 	if err := errors.Join(errs...); err != nil {
-		return p, fmt.Errorf("%w: %w: %w", ErrMessage, err, errFinal)
+		return p, fmt.Errorf("%w: %w", bus.ErrMessage, err)
 	}
 	return p, nil
 }

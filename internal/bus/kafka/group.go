@@ -15,6 +15,9 @@ import (
 	"github.com/situ-city/situ/internal/bus"
 )
 
+// watchPartitions is how often a member looks whether the topic got more partitions.
+const watchPartitions = 5 * time.Second
+
 // MaxMeta is the longest metadata of a Position: brokers take 4096 bytes, and the topic's id goes before it.
 const MaxMeta = 4096 - 33
 
@@ -43,6 +46,7 @@ func (g *Group) Consume(ctx context.Context, handle func(context.Context, bus.As
 		GroupBalancers: []kafkago.GroupBalancer{kafkago.RoundRobinGroupBalancer{}}, // Range would give all backfill to one member
 		SessionTimeout: cfg.SessionTimeout, RebalanceTimeout: cfg.RebalanceTimeout,
 		HeartbeatInterval: min(3*time.Second, cfg.SessionTimeout/6), JoinGroupBackoff: time.Second,
+		WatchPartitionChanges: true, PartitionWatchInterval: watchPartitions, // a new gateway may publish to new ones
 	})
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
@@ -138,9 +142,12 @@ func (g *Group) committed(ctx context.Context, part int32, id bus.LogID) (p bus.
 		return bus.Position{Offset: -1}, nil
 	}
 	log, meta, ok := strings.Cut(p.Meta, " ")
-	if !ok || log != id.String() {
-		return bus.Position{}, fmt.Errorf("group %s committed %d of topic %s with id %.40q, which now has id %v: %w",
-			g.name, p.Offset, topic, log, id, bus.ErrOffset)
+	switch {
+	case ok && log == id.String():
+	case id == g.b.cfg.Accept:
+		return bus.Position{Offset: -1}, nil
+	default:
+		return bus.Position{}, fmt.Errorf("group %s committed offset %d: %w", g.name, p.Offset, replaced(topic, log, id))
 	}
 	return bus.Position{Offset: p.Offset, Meta: meta}, nil
 }

@@ -51,6 +51,18 @@ type Config struct {
 	SessionTimeout   time.Duration // after which a silent member of a group is taken for dead
 	RebalanceTimeout time.Duration // within which a member must let go of its partitions; 0 = SessionTimeout
 	Logger           *slog.Logger  // nil = silent
+
+	// Partitions is how many the topic had when this publisher began; 0 = it begins now. Should it get more, a producer's
+	// messages still go where the earlier ones went: their order, and the recognition of repeats, hold inside a partition.
+	Partitions int
+	Accept     bus.LogID      // a topic made anew that may be begun with: its commits for an earlier one count for nothing
+	Skip       map[Place]bool // messages to pass over
+}
+
+// Place is one message's on a topic.
+type Place struct {
+	Partition int32
+	Offset    int64
 }
 
 // Bus implements bus.Log and bus.Publisher; Group gives consumers.
@@ -63,8 +75,9 @@ type Bus struct {
 	pub publisher
 
 	mu       sync.Mutex // guards the fields below
-	parts    int        // the topic's number of partitions, once known
-	id       bus.LogID  // the topic's, as Fetch saw it first
+	parts    int        // the topic's number of partitions, once known; for publishing it never changes
+	told     int        // the greater number that was told of
+	id       bus.LogID  // the topic's, as it was seen first
 	idAt     time.Time  // and when it last was the same
 	fetchers []*fetcher // idle
 }
@@ -107,7 +120,7 @@ func Open(cfg Config) (*Bus, error) {
 		t.SASL = plain.Mechanism{Username: cfg.User, Password: cfg.Password}
 	}
 	b := &Bus{
-		cfg: cfg, log: cfg.Logger.With("component", "bus", "topic", cfg.Topic), transport: t,
+		cfg: cfg, log: cfg.Logger.With("component", "bus", "topic", cfg.Topic), transport: t, parts: cfg.Partitions,
 		client: &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.Timeout, Transport: t},
 	}
 	if err := b.pub.init(); err != nil {
@@ -160,29 +173,34 @@ func PartitionOf(p sensor.Producer, n int) int32 {
 	return int32(h % live)
 }
 
-// partitions asks how many there are; the answer must never change.
-func (b *Bus) partitions(ctx context.Context) (int, error) {
+// partitions asks how many there are: now, and when this Bus began. Kafka lets their number grow and never shrink.
+func (b *Bus) partitions(ctx context.Context) (now, began int, err error) {
 	m, err := b.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{b.cfg.Topic}})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if len(m.Topics) != 1 {
-		return 0, fmt.Errorf("metadata of %d topics", len(m.Topics))
+		return 0, 0, fmt.Errorf("metadata of %d topics", len(m.Topics))
 	}
 	if err := m.Topics[0].Error; err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	n := len(m.Topics[0].Partitions)
+	now = len(m.Topics[0].Partitions)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.parts == 0 {
-		b.parts = n
+		b.parts = now
 	}
-	if b.parts != n || n == 0 {
-		return 0, fmt.Errorf("topic %s had %d partitions and has %d: %w", b.cfg.Topic, b.parts, n, errPartitions)
+	if now < b.parts || now == 0 {
+		return 0, 0, fmt.Errorf("topic %s had %d partitions and has %d: %w", b.cfg.Topic, b.parts, now, errPartitions)
 	}
-	return n, nil
+	if now > max(b.parts, b.told) {
+		b.told = now
+		b.log.Warn("the topic has more partitions than when this process began; what it publishes keeps to the first ones, so that it stays "+
+			"in order. To spread the load make a new topic instead", "partitions", now, "keeps", b.parts)
+	}
+	return now, b.parts, nil
 }
 
-// errPartitions: a producer's messages would go to another partition than before. A new topic is needed instead.
-var errPartitions = errors.New("the number of partitions must not change")
+// errPartitions: it is another topic than the one this process knew.
+var errPartitions = errors.New("a topic never loses partitions, so it was made anew: make it with as many as before")

@@ -79,7 +79,7 @@ func (b *Bus) Publish(ctx context.Context, log bus.LogID, p sensor.Producer, fro
 }
 
 func (b *Bus) produce(ctx context.Context, h []kafkago.Header, p sensor.Producer, value []byte) error {
-	n, err := b.partitions(ctx)
+	_, n, err := b.partitions(ctx)
 	if err != nil {
 		return err
 	}

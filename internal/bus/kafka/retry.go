@@ -21,11 +21,22 @@ func passing(err error) bool {
 		return false
 	}
 	var k kafkago.Error
-	return !errors.As(err, &k) || k.Temporary() || k == kafkago.BrokerNotAvailable // kafka-go's word when none can be reached
+	switch {
+	case !errors.As(err, &k), k.Temporary():
+		return true
+	case k == kafkago.BrokerNotAvailable: // kafka-go's word when none can be reached
+		return true
+	}
+	return k == kafkago.ReplicaNotAvailable // a leader that is just becoming one; to kafka-go it is for ever
 }
 
 // errFinal marks situ's own errors, which waiting does not mend.
 var errFinal = errors.New("final")
+
+// final marks an error whose words are for people.
+type final struct{ error }
+
+func (f final) Unwrap() []error { return []error{f.error, errFinal} }
 
 // unknownTopic tells whether the error says that the topic is not there, or not there yet.
 func unknownTopic(err error) bool {

@@ -8,9 +8,10 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
+	wire "github.com/segmentio/kafka-go/protocol"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/protocol"
 )
 
 // idFor is how long the topic's id is taken to be what it was: within it a topic made anew is noticed.
@@ -37,27 +38,40 @@ func (b *Bus) topicID(ctx context.Context) (bus.LogID, error) {
 // is so, it stays so until the Bus is opened again.
 func (b *Bus) sameTopic(ctx context.Context) error {
 	b.mu.Lock()
-	first, at := b.id, b.idAt
+	at := b.idAt
 	b.mu.Unlock()
 	if time.Since(at) < idFor {
 		return nil
 	}
+	_, err := b.askID(ctx)
+	return err
+}
+
+// askID asks for the topic's id, which must be what it was when it was asked for first.
+func (b *Bus) askID(ctx context.Context) (bus.LogID, error) {
 	id, err := b.topicID(ctx)
 	if err != nil {
-		return err
-	}
-	if first != (bus.LogID{}) && id != first {
-		return fmt.Errorf("topic %s was made anew (id %v, now %v): %w: %w", b.cfg.Topic, first, id, bus.ErrOffset, errFinal)
+		return bus.LogID{}, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.id != (bus.LogID{}) && id != b.id {
+		return bus.LogID{}, replaced(b.cfg.Topic, b.id.String(), id)
+	}
 	b.id, b.idAt = id, time.Now()
-	return nil
+	return id, nil
+}
+
+// replaced says what a topic made anew means, and what can be done.
+func replaced(topic, was string, now bus.LogID) error {
+	return final{fmt.Errorf("topic %s had id %.40s and now has %v: %w: %w; what the old one held and was not stored is gone with it. "+
+		"situ does not go on by itself: bring the old topic back, or begin with the new one: --kafka-accept %v",
+		topic, was, now, protocol.ErrLogReplaced, bus.ErrOffset, now)}
 }
 
 // The request and the part of its answer that is read [Kafka protocol guide, Metadata v10; KIP-482 tagged fields].
 const (
-	metadataKey     = int16(protocol.Metadata)
+	metadataKey     = int16(wire.Metadata)
 	metadataVersion = 10
 	maxAnswer       = 16 << 20
 )
@@ -69,13 +83,13 @@ type metadataResponse struct {
 	id   bus.LogID
 }
 
-func (*metadataRequest) ApiKey() protocol.ApiKey  { return protocol.Metadata }
-func (*metadataResponse) ApiKey() protocol.ApiKey { return protocol.Metadata }
+func (*metadataRequest) ApiKey() wire.ApiKey  { return wire.Metadata }
+func (*metadataResponse) ApiKey() wire.ApiKey { return wire.Metadata }
 
 // Required makes kafka-go call RawExchange instead of encoding the request itself.
-func (*metadataRequest) Required(map[protocol.ApiKey]int16) bool { return true }
+func (*metadataRequest) Required(map[wire.ApiKey]int16) bool { return true }
 
-func (r *metadataRequest) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+func (r *metadataRequest) RawExchange(rw io.ReadWriter) (wire.Message, error) {
 	if _, err := rw.Write(r.append(nil)); err != nil {
 		return nil, err
 	}
@@ -183,4 +197,4 @@ func (a *answer) tags() {
 	}
 }
 
-var _ protocol.RawExchanger = (*metadataRequest)(nil)
+var _ wire.RawExchanger = (*metadataRequest)(nil)
