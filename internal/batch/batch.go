@@ -69,8 +69,9 @@ type Pump struct {
 
 	core protocol.Sender // what is on the bus and what is under way; Run's goroutine alone changes it
 
-	mu    sync.Mutex // guards next and moved
+	mu    sync.Mutex // guards what follows
 	next  uint64     // core.Next(), for other goroutines
+	taken uint64     // everything before it is on the bus or may be: in the range under way, or in one of before a crash
 	moved chan struct{}
 }
 
@@ -89,7 +90,7 @@ func New(cfg Config) *Pump {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Pump{cfg: cfg, log: cfg.Logger.With("component", "batch", "lane", cfg.Spool.Producer().Lane), moved: make(chan struct{})}
-	p.next = readHint(cfg.Spool)
+	p.next, p.taken = readHint(cfg.Spool)
 	p.core = protocol.NewSender(p.next, cfg.MaxRows)
 	return p
 }
@@ -103,13 +104,16 @@ func (p *Pump) Run(ctx context.Context) error {
 		}
 	}()
 	for {
+		before := p.take(taking)
 		from, to, err := p.gather(ctx, p.core.Limit())
 		if err != nil {
+			p.take(before)
 			return fmt.Errorf("batch: %w", err)
 		}
 		if err := p.core.Begin(to); err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
+		p.announce(max(before, to+1))
 		if err := p.publish(ctx, from, to); err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
@@ -134,6 +138,31 @@ func (p *Pump) Wait(ctx context.Context, seq uint64) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// taking stands in Pump.taken while nobody knows where the range being gathered will end.
+const taking = uint64(1) << 62
+
+func (p *Pump) take(to uint64) (before uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, p.taken = p.taken, to
+	return before
+}
+
+// announce notes, also for the time after a crash, that everything before `to` may come to the bus from now on.
+func (p *Pump) announce(to uint64) {
+	p.take(to)
+	if err := writeHint(p.cfg.Spool, p.Next(), to); err != nil {
+		p.log.Warn("noting what is being published", "err", err)
+	}
+}
+
+// Hold is for spool.Policy: it gives the first message that was not tried to be published, and keeps the Pump where it
+// is until release. A range that is sent again must be the one that was sent.
+func (p *Pump) Hold() (from uint64, release func()) {
+	p.mu.Lock()
+	return p.taken, p.mu.Unlock
 }
 
 // Next is the first message that is not known to be on the bus.
@@ -166,7 +195,7 @@ func (p *Pump) gather(ctx context.Context, limit int) (from, to uint64, err erro
 	defer cancel()
 	producer, bytes := p.cfg.Spool.Producer(), 0
 	for n := 0; ; n++ {
-		if n > 0 && (n == limit || p.batch.Len() >= p.cfg.MaxRows || bytes >= p.cfg.MaxBytes) {
+		if n > 0 && (n == limit || p.batch.Len()+p.batch.Removed >= p.cfg.MaxRows || bytes >= p.cfg.MaxBytes) {
 			return from, p.r.Position() - 1, nil
 		}
 		seq, body, err := p.nextDue(due)
@@ -175,6 +204,10 @@ func (p *Pump) gather(ctx context.Context, limit int) (from, to uint64, err erro
 		}
 		if err != nil {
 			return 0, 0, err
+		}
+		if body == nil { // removed by policy
+			bytes += spool.Skip(p.r, &p.batch)
+			continue
 		}
 		if err := sensor.DecodeMessage(&p.msg, body); err != nil {
 			return 0, 0, fmt.Errorf("record %d: %w", seq, err)
@@ -286,7 +319,7 @@ func (p *Pump) done(next uint64) error {
 	if err := failpoint.Hit(failpoint.BatchTrim); err != nil {
 		return err
 	}
-	if err := writeHint(p.cfg.Spool, next); err != nil {
+	if err := writeHint(p.cfg.Spool, next, next); err != nil {
 		p.log.Warn("noting what is published", "err", err) // costs repeats after a restart, no more
 	}
 	return p.cfg.Spool.Trim(next)

@@ -9,31 +9,33 @@ import (
 	"github.com/situ-city/situ/internal/spool"
 )
 
-// The hint is one line, `<logID> <next>`, in the spool's directory. It is replaced by renaming and never synced: it
-// may be old, empty or gone, and then messages are sent again; it is never ahead of what was published.
+// The hint is one line, `<logID> <next> <taken>`, in the spool's directory: everything before next is on the bus,
+// everything before taken may be. It is replaced by renaming and never synced: it may be old, empty or gone, and then
+// messages are sent again; next is never ahead of what was published. (Older ones end after next.)
 const hintName = "published"
 
-// readHint gives where to go on, which lies inside the spool or its gaps.
-func readHint(s *spool.Spool) uint64 {
+// readHint gives where to go on, which lies inside the spool or its gaps, and up to where was tried.
+func readHint(s *spool.Spool) (from, taken uint64) {
 	first, next := s.Bounds()
 	if gaps := s.Gaps(); len(gaps) > 0 {
 		first = min(first, gaps[0].From)
 	}
 	b, err := os.ReadFile(filepath.Join(s.Dir(), hintName))
 	if err != nil {
-		return first
+		return first, first
 	}
 	var log string
 	var seq uint64
-	if n, err := fmt.Sscanf(string(b), "%s %d\n", &log, &seq); n != 2 || err != nil || log != fmt.Sprintf("%x", s.LogID()) {
-		seq = 0
+	if n, _ := fmt.Sscanf(string(b), "%s %d %d\n", &log, &seq, &taken); n < 2 || log != fmt.Sprintf("%x", s.LogID()) {
+		seq, taken = 0, 0
 	}
-	return protocol.Resume(seq, first, next)
+	from = protocol.Resume(seq, first, next)
+	return from, max(from, min(taken, next))
 }
 
-func writeHint(s *spool.Spool, next uint64) error {
+func writeHint(s *spool.Spool, next, taken uint64) error {
 	path := filepath.Join(s.Dir(), hintName)
-	if err := os.WriteFile(path+".tmp", fmt.Appendf(nil, "%x %d\n", s.LogID(), next), 0o640); err != nil {
+	if err := os.WriteFile(path+".tmp", fmt.Appendf(nil, "%x %d %d\n", s.LogID(), next, taken), 0o640); err != nil {
 		return err
 	}
 	return os.Rename(path+".tmp", path)

@@ -150,7 +150,7 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 
 // weight is what a block's bound counts. A dead letter weighs as many rows as would take the memory of its payload.
 func weight(b *sensor.Batch) int {
-	n := b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps)
+	n := b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps) + b.Removed
 	for i := range b.DeadLetters {
 		n += len(b.DeadLetters[i].Payload) / rowBytes
 	}

@@ -42,6 +42,15 @@ func (i *Intent) Encode() string {
 	return string(append(b, '}'))
 }
 
+// Announced gives the end of the block that a commit's metadata announces, 0 if it announces none.
+func Announced(meta string) int64 {
+	i, err := ParseIntent(meta)
+	if err != nil || i == nil {
+		return 0
+	}
+	return i.To
+}
+
 // ParseIntent reads a commit's metadata; nil without an error means that nothing was under way.
 func ParseIntent(meta string) (*Intent, error) {
 	if meta == "" {

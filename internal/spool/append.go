@@ -3,6 +3,8 @@ package spool
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // group is what one commit writes: room for its mark, then records whose numbers and checksums the writer fills in.
@@ -24,8 +26,11 @@ func (g *group) empty() bool { return len(g.acks) == 0 }
 
 // Append copies body into the next commit and returns; ack is called when the record is durable or refused.
 // An error here means that ack will not be called. Append blocks only while PendingBytes wait already, which is
-// how a slow disk slows its senders.
-func (s *Spool) Append(body []byte, ack Ack) error {
+// how a slow disk slows its senders. A Policy never removes the record.
+func (s *Spool) Append(body []byte, ack Ack) error { return s.AppendAs(sensor.ClassUnknown, body, ack) }
+
+// AppendAs is Append for a message of an owner class, which says what a Policy may remove when there is no room.
+func (s *Spool) AppendAs(class sensor.OwnerClass, body []byte, ack Ack) error {
 	if len(body) == 0 || len(body) > MaxBody {
 		return fmt.Errorf("append %d bytes: %w", len(body), ErrTooLarge)
 	}
@@ -35,11 +40,13 @@ func (s *Spool) Append(body []byte, ack Ack) error {
 		s.room.Wait()
 	}
 	if err := s.refuse(int64(need)); err != nil {
+		s.noRoom = err
+		s.pressIfOver()
 		s.mu.Unlock()
 		return err
 	}
 	before := len(s.pending.buf)
-	s.pending.buf = binary.LittleEndian.AppendUint64(s.pending.buf, uint64(len(body)))
+	s.pending.buf = binary.LittleEndian.AppendUint64(s.pending.buf, stamp(byte(class), uint64(len(body))))
 	s.pending.buf = append(s.pending.buf, body...)
 	s.pending.acks = append(s.pending.acks, ack)
 	s.used += int64(need)

@@ -21,46 +21,77 @@ type cursor struct {
 	seq uint64 // of the next record
 	buf []byte // read and not walked over yet
 	mem []byte // what buf is a part of
+
+	// Of the message that next gave last.
+	head uint64 // first 8 bytes of its frame
+	kind byte   // its class, or kindGone
+	run  gone   // then: what became of it
+	left uint64 // messages behind it that run speaks of too
 }
 
 // reset moves the cursor to a place in src.
 func (c *cursor) reset(src io.ReaderAt, at place, end int64) {
-	c.src, c.off, c.seq, c.end, c.buf = src, at.off, at.seq, end, nil
+	c.src, c.off, c.seq, c.end, c.buf, c.left = src, at.off, at.seq, end, nil, 0
 }
 
-// next gives the next record's body, which stays as it is until the following call. io.EOF at end; on errBroken
-// the cursor stands on what is broken.
+// next gives the next record's body, which stays as it is until the following call. Of a message that is gone (kind says
+// so) it gives the frame's body if it is the first of its run, else nil. io.EOF at end; on errBroken the cursor stands on
+// what is broken.
 func (c *cursor) next() ([]byte, error) {
+	if c.left > 0 {
+		c.left--
+		c.seq++
+		return nil, nil
+	}
 	for c.off < c.end {
 		h, err := c.peek(recordHeader)
 		if err != nil {
 			return nil, err
 		}
-		n := binary.LittleEndian.Uint32(h)
-		if n == 0 {
+		word := binary.LittleEndian.Uint32(h)
+		if word == 0 {
 			if err := c.passMark(); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if n > MaxBody {
+		c.kind = byte(word >> kindShift)
+		n := int(word & lengthMax)
+		if n == 0 || n > MaxBody || c.kind >= numClasses && c.kind != kindGone {
 			return nil, errBroken
 		}
-		return c.record(recordHeader + int(n))
+		body, err := c.record(recordHeader + n)
+		if err == nil && c.kind == kindGone {
+			err = c.enterRun(body)
+		}
+		return body, err
 	}
 	return nil, io.EOF
 }
 
-// record checks the record of n bytes at the cursor. As in seal, its header holds seq while the sum is computed.
+// isGone tells whether the message that next gave last is one that was removed.
+func (c *cursor) isGone() bool { return c.kind == kindGone }
+
+// enterRun reads the body of the frame that stands for removed messages, the first of which has been walked over.
+func (c *cursor) enterRun(body []byte) error {
+	run, ok := parseGone(body)
+	if !ok {
+		return errBroken
+	}
+	c.run, c.left = run, run.n-1
+	return nil
+}
+
+// record checks the frame of n bytes at the cursor. As in seal, its header holds seq while the sum is computed.
 func (c *cursor) record(n int) ([]byte, error) {
 	r, err := c.peek(n)
 	if err != nil {
 		return nil, err
 	}
-	head := binary.LittleEndian.Uint64(r)
-	binary.LittleEndian.PutUint64(r, c.seq)
-	if checksum(r) != uint32(head>>32) {
-		binary.LittleEndian.PutUint64(r, head)
+	c.head = binary.LittleEndian.Uint64(r)
+	binary.LittleEndian.PutUint64(r, stamp(c.kind, c.seq))
+	if checksum(r) != uint32(c.head>>32) {
+		binary.LittleEndian.PutUint64(r, c.head)
 		return nil, errBroken
 	}
 	c.pass(n)

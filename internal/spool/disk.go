@@ -22,6 +22,7 @@ type filesystem interface {
 	create(path string) (file, error) // fails if path exists
 	open(path string) (file, error)   // for writing
 	remove(path string) error
+	rename(from, to string) error // to is replaced; durable after syncDir
 	syncDir(dir string) error
 	replace(path string, content []byte) error // durably, or not at all
 }
@@ -80,6 +81,8 @@ func (disk) remove(path string) error {
 	}
 	return nil
 }
+
+func (disk) rename(from, to string) error { return os.Rename(from, to) }
 
 func (disk) syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -7,6 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // Reader walks the durable records in order, straight from the files. One goroutine at a time.
@@ -64,11 +67,7 @@ func (r *Reader) Position() uint64 { return r.c.seq }
 
 // Seek moves to record seq.
 func (r *Reader) Seek(seq uint64) error {
-	seg, at, err := r.s.locate(seq)
-	if err != nil {
-		return err
-	}
-	if err := r.enter(seg, at); err != nil {
+	if err := r.enter(seq); err != nil {
 		return err
 	}
 	for r.c.seq < seq {
@@ -79,13 +78,15 @@ func (r *Reader) Seek(seq uint64) error {
 	return nil
 }
 
-// Next gives the next durable record. The body stays as it is until the following call. io.EOF: there is none yet
-// (Wait tells when there is). ErrTrimmed: it was freed meanwhile. ErrCorrupt: it cannot be read.
+// Next gives the next durable record. The body stays as it is until the following call. A nil body: message seq was
+// removed by a Policy (Gap tells more). io.EOF: there is none yet (Wait tells when there is). ErrTrimmed: it was freed meanwhile. ErrCorrupt: it cannot be read.
 func (r *Reader) Next() (seq uint64, body []byte, err error) {
 	for {
 		seq = r.c.seq
 		body, err = r.c.next()
 		switch {
+		case err == nil && r.c.isGone():
+			return seq, nil, nil
 		case err == nil:
 			return seq, body, nil
 		case errors.Is(err, errBroken):
@@ -97,6 +98,36 @@ func (r *Reader) Next() (seq uint64, body []byte, err error) {
 			return 0, nil, err
 		}
 	}
+}
+
+// Gap tells what became of the message that Next gave last without a body.
+func (r *Reader) Gap() sensor.Gap {
+	seq, run := r.c.seq-1, &r.c.run
+	return sensor.Gap{Producer: r.s.producer, From: seq, To: seq, At: run.at, Reason: goneReasons[run.reason], Class: run.class}
+}
+
+// Shares tells whose the messages were that are gone, when the one that Next gave last is the last of some thousands (or
+// of its segment) that were removed together. Else nil.
+func (r *Reader) Shares() []sensor.GapShare {
+	if r.c.left > 0 || len(r.c.run.shares) == 0 {
+		return nil
+	}
+	return parseShares(r.c.run.shares)
+}
+
+// Skip adds to b the message that r gave last without a body, and gives about how many bytes that takes.
+func Skip(r *Reader, b *sensor.Batch) (bytes int) {
+	g := r.Gap()
+	before := b.Watermarks[g.Producer]
+	b.Skip(g)
+	if g.To <= before {
+		return 0
+	}
+	for _, s := range r.Shares() {
+		b.GapShares = append(b.GapShares, sensor.LoggedGapShare{Producer: g.Producer, Seq: g.To, At: g.At, Reason: g.Reason, Class: g.Class, GapShare: s})
+		bytes += 64
+	}
+	return bytes + 16
 }
 
 // Close lets the file go.
@@ -122,33 +153,50 @@ func (r *Reader) further() error {
 	if atEnd {
 		return io.EOF
 	}
-	seg, at, err := s.locate(r.c.seq)
-	if err != nil {
-		return err
-	}
-	return r.enter(seg, at)
+	return r.enter(r.c.seq)
 }
 
-// enter continues at a place in seg.
-func (r *Reader) enter(seg *segment, at place) error {
+// enter continues at record seq or a little before it.
+func (r *Reader) enter(seq uint64) error {
+	for {
+		seg, at, err := r.s.locate(seq)
+		if err != nil {
+			return err
+		}
+		if ok, err := r.open(seg, at); ok || err != nil {
+			return err
+		}
+	}
+}
+
+// open continues at a place in seg. False: seg has been rewritten since it was located, and its places with it.
+func (r *Reader) open(seg *segment, at place) (bool, error) {
+	f := r.f
 	if seg != r.seg {
-		f, err := os.Open(seg.path)
+		var err error
+		f, err = os.Open(seg.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("record %d: %w", at.seq, ErrTrimmed)
+			return false, fmt.Errorf("record %d: %w", at.seq, ErrTrimmed)
 		}
 		if err != nil {
-			return fmt.Errorf("read spool: %w", err)
+			return false, fmt.Errorf("read spool: %w", err)
+		}
+	}
+	r.s.segMu.Lock()
+	end, there := seg.size, slices.Contains(r.s.segments, seg)
+	r.s.segMu.Unlock()
+	if seg != r.seg {
+		if !there {
+			_ = f.Close() // read only
+			return false, nil
 		}
 		if r.f != nil {
 			_ = r.f.Close() // read only
 		}
 		r.f, r.seg = f, seg
 	}
-	r.s.segMu.Lock()
-	end := seg.size
-	r.s.segMu.Unlock()
-	r.c.reset(r.f, at, end)
-	return nil
+	r.c.reset(f, at, end)
+	return true, nil
 }
 
 // locate finds the segment of seq and a place in it not behind seq.

@@ -43,6 +43,9 @@ func (s *Spool) recover() error {
 	if firsts, err = s.discardUnborn(firsts); err != nil {
 		return err
 	}
+	if err := s.discardThinned(); err != nil {
+		return err
+	}
 	if len(firsts) == 0 {
 		return s.begin(m, found)
 	}
@@ -163,6 +166,9 @@ func (s *Spool) identify(m meta, found bool, first uint64) error {
 	}
 	defer f.Close()
 	h, err := readHeader(f)
+	if errors.Is(err, ErrVersion) {
+		return fmt.Errorf("%s: %w", segmentName(first), err)
+	}
 	if err != nil {
 		return &DamageError{Segment: segmentName(first), Why: err.Error()}
 	}
@@ -206,13 +212,16 @@ func (s *Spool) adopt(first uint64, last bool) error {
 		return err
 	}
 	h, err := readHeader(f)
+	if errors.Is(err, ErrVersion) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	if err != nil {
 		return &DamageError{name, 0, err.Error()}
 	}
 	if h.LogID != s.meta.LogID || h.Epoch != s.meta.Epoch || h.Lane != s.cfg.Lane || h.First != first {
 		return &DamageError{name, 0, fmt.Sprintf("header is of log %x epoch %d lane %d record %d", h.LogID, h.Epoch, h.Lane, h.First)}
 	}
-	seg := &segment{path: s.path(name), first: first}
+	seg := &segment{path: s.path(name), first: first, format: h.Format, made: h.Made}
 	if err := s.walk(seg, f, info.Size()); err != nil {
 		if !errors.Is(err, errBroken) {
 			return err
@@ -241,8 +250,8 @@ func (s *Spool) walk(seg *segment, f io.ReaderAt, size int64) error {
 	c := cursor{log: s.meta.LogID}
 	c.reset(f, place{seg.first, headerSize}, size)
 	for {
-		at := place{c.seq, c.off}
-		_, err := c.next()
+		at, inside := place{c.seq, c.off}, c.left > 0
+		body, err := c.next()
 		seg.next, seg.size = c.seq, c.off
 		if err == io.EOF {
 			return nil
@@ -250,7 +259,13 @@ func (s *Spool) walk(seg *segment, f io.ReaderAt, size int64) error {
 		if err != nil {
 			return err
 		}
-		seg.note(at.seq, at.off)
+		if !inside {
+			seg.note(at.seq, at.off)
+		}
+		if !c.isGone() {
+			seg.held[c.kind].Messages++
+			seg.held[c.kind].Bytes += int64(recordHeader + len(body))
+		}
 	}
 }
 

@@ -9,14 +9,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // Sizes of docs/formats/spool.md.
 const (
-	magic        = "SITUSPL1"
+	magic        = "SITUSPL" // and the format as a digit
+	format       = 2         // written; records have a class
+	formatOld    = 1         // read too; its records have none, and are never removed
 	headerSize   = 64
 	recordHeader = 8
 	markSize     = 16
@@ -34,6 +35,20 @@ type segment struct {
 	next  uint64 // seq after the last durable record
 	size  int64  // durable bytes
 	index []place
+
+	format byte
+	made   int64 // Unix ms
+	held   [numClasses]Held
+	poor   [numClasses]bool // removing the class was tried: it would free nothing
+}
+
+// numClasses is the number of owner classes, ClassUnknown among them.
+const numClasses = byte(sensor.Enterprise) + 1
+
+// Held is what a spool holds of one owner class.
+type Held struct {
+	Messages uint64
+	Bytes    int64
 }
 
 // place says that record seq (or the mark before it) begins at offset off.
@@ -68,16 +83,18 @@ func (g *segment) before(seq uint64) place {
 
 // header is the first 64 bytes of a segment.
 type header struct {
-	LogID [16]byte
-	Epoch uint32
-	Lane  sensor.Lane
-	First uint64
-	Made  int64 // Unix ms
+	Format byte
+	LogID  [16]byte
+	Epoch  uint32
+	Lane   sensor.Lane
+	First  uint64
+	Made   int64 // Unix ms
 }
 
 func (h header) append(dst []byte) []byte {
 	b := make([]byte, headerSize)
 	copy(b, magic)
+	b[7] = '0' + h.Format
 	copy(b[8:], h.LogID[:])
 	binary.LittleEndian.PutUint32(b[24:], h.Epoch)
 	b[28] = byte(h.Lane)
@@ -87,11 +104,15 @@ func (h header) append(dst []byte) []byte {
 	return append(dst, b...)
 }
 
-var errHeader = errors.New("segment header is broken")
+var errHeader = errors.New("segment header is broken, or the file is no segment of situ's")
 
 func parseHeader(b []byte) (h header, err error) {
-	if len(b) < headerSize || string(b[:8]) != magic || binary.LittleEndian.Uint32(b[60:]) != checksum(b[:60]) {
+	if len(b) < headerSize || string(b[:7]) != magic || binary.LittleEndian.Uint32(b[60:]) != checksum(b[:60]) {
 		return h, errHeader
+	}
+	h.Format = b[7] - '0'
+	if h.Format != format && h.Format != formatOld {
+		return h, fmt.Errorf("%w: segment format %d, this one knows %d and %d; run the situ that wrote it", ErrVersion, h.Format, formatOld, format)
 	}
 	copy(h.LogID[:], b[8:])
 	h.Epoch = binary.LittleEndian.Uint32(b[24:])
@@ -141,7 +162,7 @@ func (s *Spool) createSegment(first uint64) (f file, seg *segment, err error) {
 			_ = s.fs.remove(path)
 		}
 	}()
-	h := header{LogID: s.logID, Epoch: s.producer.Epoch, Lane: s.producer.Lane, First: first, Made: time.Now().UnixMilli()}
+	h := header{Format: format, LogID: s.logID, Epoch: s.producer.Epoch, Lane: s.producer.Lane, First: first, Made: s.cfg.Clock().UnixMilli()}
 	if _, err = f.WriteAt(h.append(nil), 0); err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +172,7 @@ func (s *Spool) createSegment(first uint64) (f file, seg *segment, err error) {
 	if err = s.fs.syncDir(s.cfg.Dir); err != nil {
 		return nil, nil, err
 	}
-	return f, &segment{path: path, first: first, next: first, size: headerSize}, nil
+	return f, &segment{path: path, first: first, next: first, size: headerSize, format: format, made: h.Made}, nil
 }
 
 // readHeader reads and parses the header of the open file f. A short file gives errHeader.

@@ -40,6 +40,8 @@ var (
 	ErrLocked = errors.New("spool is in use by another process")
 	// ErrIdentity: the directory belongs to another gateway or lane, or is older than what the caller knows.
 	ErrIdentity = errors.New("spool is not the one expected")
+	// ErrVersion: the directory was written by a newer situ.
+	ErrVersion = errors.New("spool was written by a newer situ")
 	// ErrTrimmed: the record asked for has been freed.
 	ErrTrimmed = errors.New("record has been freed")
 	// ErrBeyond: the record asked for lies behind the end.
@@ -81,7 +83,7 @@ type Config struct {
 	Sync       SyncMode
 	DropOldest bool // when full, free the oldest segment and leave a gap record instead of refusing
 
-	Clock    func() time.Time // what a spool made anew takes its epoch from; nil = time.Now
+	Clock    func() time.Time // of epochs, segments and gaps; nil = time.Now
 	OnCommit func(Commit)     // after the Acks of each commit, on the writer's goroutine; must not block
 	Logger   *slog.Logger     // nil = silent
 
@@ -122,6 +124,8 @@ type Spool struct {
 	mu      sync.Mutex // guards the fields down to room
 	pending group      // what the next commit will write
 	used    int64      // bytes on disk, in the commit that runs, and waiting
+	pressAt int64      // bytes in use from which RunPolicy wants to know; 0 = there is no policy
+	noRoom  error      // why the last append or commit was refused, nil since one was taken
 	idle    bool       // the writer sleeps until a first record comes
 	closed  bool
 	err     error // ErrFailed, wrapping its cause
@@ -135,10 +139,12 @@ type Spool struct {
 
 	trimMu sync.Mutex // one trim at a time, so that files go in order
 	metaMu sync.Mutex // one change of the meta file at a time
+	thinMu sync.Mutex // one segment is rewritten at a time; taken before all others
 
 	active file     // of the last segment; this and last are the writer's own
 	last   *segment //
 	wake   chan struct{}
+	press  chan struct{} // holds a token when more is in use than pressAt
 	failed chan struct{}
 	done   chan struct{} // the writer has returned
 }
@@ -159,7 +165,7 @@ func Open(cfg Config) (*Spool, error) {
 	}
 	s := &Spool{
 		cfg: cfg, log: cfg.Logger, fs: cfg.fs, unlock: unlock,
-		wake: make(chan struct{}, 1), failed: make(chan struct{}), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), press: make(chan struct{}, 1), failed: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.room.L = &s.mu
 	s.pending.reset()

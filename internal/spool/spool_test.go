@@ -83,7 +83,7 @@ func TestReopenGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(t, Config{Dir: dir, Lane: sensor.Backfill, SegmentBytes: 4096})
-	if s.LogID() != id || s.Producer() != p || p != (sensor.Producer{Gateway: "edge-7", Epoch: 1, Lane: sensor.Backfill}) {
+	if s.LogID() != id || s.Producer() != p || p.Gateway != "edge-7" || p.Lane != sensor.Backfill {
 		t.Fatalf("identity became %x %v", s.LogID(), s.Producer())
 	}
 	mustPut(t, s, 101, 200)

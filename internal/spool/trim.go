@@ -3,7 +3,6 @@ package spool
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -38,7 +37,7 @@ func (s *Spool) dropOldest() (sensor.Gap, bool, error) {
 	if seg == nil {
 		return sensor.Gap{}, false, nil
 	}
-	g := gap{From: seg.first, To: seg.next - 1, At: time.Now().UnixMilli(), Reason: GapSpoolFull}
+	g := gap{From: seg.first, To: seg.next - 1, At: s.cfg.Clock().UnixMilli(), Reason: GapSpoolFull}
 	err := s.updateMeta(func(m *meta) {
 		m.Gaps = slices.Clone(m.Gaps)
 		if n := len(m.Gaps); n > 0 && m.Gaps[n-1].To+1 == g.From && m.Gaps[n-1].Reason == g.Reason {

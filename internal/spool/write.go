@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // write is the writer: it gathers, commits, acknowledges, until Close or the first error it cannot undo.
@@ -78,7 +79,8 @@ func (s *Spool) commit(g *group) (Commit, error) {
 		buf = g.buf
 		putMark(buf, s.logID, seg.next, seg.size)
 	}
-	next := seal(g.buf[markSize:], seg.next)
+	var held [numClasses]Held
+	next := seal(g.buf[markSize:], seg.next, seg.format, &held)
 	c := Commit{Records: len(g.acks), Bytes: len(buf)}
 	t0 := time.Now()
 	if _, err := s.active.WriteAt(buf, seg.size); err != nil {
@@ -92,25 +94,31 @@ func (s *Spool) commit(g *group) (Commit, error) {
 		}
 		c.Synced = time.Since(t1)
 	}
-	s.advance(seg, next, int64(len(buf)))
+	s.advance(seg, next, int64(len(buf)), &held)
 	s.mu.Lock()
 	if marked {
 		s.used += markSize
 	}
 	c.Used = s.used
+	s.noRoom = nil
+	s.pressIfOver()
 	s.mu.Unlock()
 	return c, nil
 }
 
-// seal gives the records in buf their numbers from seq on: it fills in lengths and checksums.
-// While the checksum is computed the record's header holds its seq, so that one pass covers both.
-func seal(buf []byte, seq uint64) uint64 {
+// seal gives the records in buf their numbers from seq on: it fills in classes, lengths and checksums.
+// While the checksum is computed the record's header holds class and seq, so that one pass covers all.
+func seal(buf []byte, seq uint64, format byte, held *[numClasses]Held) uint64 {
 	for len(buf) > 0 {
-		n := recordHeader + int(binary.LittleEndian.Uint64(buf))
-		binary.LittleEndian.PutUint64(buf, seq)
-		sum := checksum(buf[:n])
-		binary.LittleEndian.PutUint32(buf, uint32(n-recordHeader))
-		binary.LittleEndian.PutUint32(buf[4:], sum)
+		word := binary.LittleEndian.Uint64(buf)
+		class, n := byte(word>>seqBits), recordHeader+int(word&lengthMax)
+		if format == formatOld || class >= numClasses {
+			class = byte(sensor.ClassUnknown)
+		}
+		binary.LittleEndian.PutUint64(buf, stamp(class, seq))
+		putHead(buf, class, n-recordHeader, checksum(buf[:n]))
+		held[class].Messages++
+		held[class].Bytes += int64(n)
 		buf = buf[n:]
 		seq++
 	}
@@ -137,13 +145,18 @@ func (s *Spool) takeBack(g *group, seg *segment, err error) error {
 	}
 	s.mu.Lock()
 	s.used -= int64(len(g.buf) - markSize)
+	s.noRoom = err
 	s.mu.Unlock()
 	return err
 }
 
 // advance shows the new records to readers.
-func (s *Spool) advance(seg *segment, next uint64, n int64) {
+func (s *Spool) advance(seg *segment, next uint64, n int64, held *[numClasses]Held) {
 	s.segMu.Lock()
+	for i := range held {
+		seg.held[i].Messages += held[i].Messages
+		seg.held[i].Bytes += held[i].Bytes
+	}
 	seg.note(seg.next, seg.size)
 	seg.next = next
 	seg.size += n

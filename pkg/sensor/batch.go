@@ -28,7 +28,9 @@ type Batch struct {
 	Declarations []Declaration
 	Empties      []LoggedEmpty
 	Gaps         []Gap
+	GapShares    []LoggedGapShare
 
+	Removed    int // messages among those added that policy had removed from the middle of the log
 	Messages   int // messages added
 	Duplicates int // messages dropped because their seq had been seen
 
@@ -58,6 +60,25 @@ type Gap struct {
 	From, To uint64
 	At       int64 // Unix ms UTC
 	Reason   string
+	Class    OwnerClass // whose they were, if only one class was removed
+}
+
+// GapShare is what one Thing lost to a policy in one hour.
+type GapShare struct {
+	Thing    ThingKey // 0: the messages named none (a dead letter, a heartbeat)
+	Owner    string   // only where Thing is 0 and an owner is known
+	Hour     int64    // begin of the hour of arrival, Unix ms UTC
+	Messages uint64
+}
+
+// LoggedGapShare is a GapShare with the identity of the last message of those it counts.
+type LoggedGapShare struct {
+	Producer
+	Seq    uint64
+	At     int64 // when they were removed, Unix ms UTC
+	Reason string
+	Class  OwnerClass
+	GapShare
 }
 
 // Len is the number of rows.
@@ -71,7 +92,7 @@ func (b *Batch) Reset() {
 		Datastream: b.Datastream[:0], Thing: b.Thing[:0], Property: b.Property[:0], Registry: b.Registry[:0],
 		PhenomenonTime: b.PhenomenonTime[:0], ResultTime: b.ResultTime[:0], ArrivalTime: b.ArrivalTime[:0],
 		Result: b.Result[:0], Text: b.Text[:0], Lon: b.Lon[:0], Lat: b.Lat[:0], Cell: b.Cell[:0], Quality: b.Quality[:0],
-		DeadLetters: b.DeadLetters[:0], Declarations: b.Declarations[:0], Empties: b.Empties[:0], Gaps: b.Gaps[:0],
+		DeadLetters: b.DeadLetters[:0], Declarations: b.Declarations[:0], Empties: b.Empties[:0], Gaps: b.Gaps[:0], GapShares: b.GapShares[:0],
 		Watermarks: b.Watermarks,
 	}
 }
@@ -110,6 +131,22 @@ func (m *Message) empty(p Producer, seq uint64) LoggedEmpty {
 		}
 	}
 	return e
+}
+
+// Skip notes that policy removed one message, the one that g is from and to. Neighbours removed together become one Gap.
+func (b *Batch) Skip(g Gap) {
+	if !b.See(g.Producer, g.From, g.To) {
+		return
+	}
+	b.Removed++
+	if n := len(b.Gaps); n > 0 {
+		last := b.Gaps[n-1]
+		if last.To+1 == g.From && last == (Gap{g.Producer, last.From, last.To, g.At, g.Reason, g.Class}) {
+			b.Gaps[n-1].To = g.To
+			return
+		}
+	}
+	b.Gaps = append(b.Gaps, g)
 }
 
 // See raises the producer's watermark to `to` and counts the messages from..to, unless they were all seen before.

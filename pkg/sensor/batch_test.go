@@ -92,10 +92,11 @@ func TestBatchReset(t *testing.T) {
 	var b Batch
 	b.Add(liveLane, 7, fullMessage())
 	b.Gaps = append(b.Gaps, Gap{Producer: liveLane, From: 1, To: 6})
+	b.GapShares = append(b.GapShares, LoggedGapShare{Producer: liveLane, Seq: 6})
 	room := cap(b.Seq)
 	b.Reset()
 	if b.Len() != 0 || b.Messages != 0 || b.Duplicates != 0 || len(b.Producers) != 0 ||
-		len(b.DeadLetters) != 0 || len(b.Declarations) != 0 || len(b.Empties) != 0 || len(b.Gaps) != 0 {
+		len(b.DeadLetters) != 0 || len(b.Declarations) != 0 || len(b.Empties) != 0 || len(b.Gaps) != 0 || len(b.GapShares) != 0 {
 		t.Errorf("not empty: %+v", b)
 	}
 	if cap(b.Seq) != room {
@@ -115,12 +116,28 @@ func TestBatchReset(t *testing.T) {
 		f := columns.Field(i)
 		name := columns.Type().Field(i).Name
 		switch name {
-		case "Producers", "DeadLetters", "Declarations", "Empties", "Gaps":
+		case "Producers", "DeadLetters", "Declarations", "Empties", "Gaps", "GapShares":
 			continue
 		}
 		if f.Kind() == reflect.Slice && f.Len() != 2 {
 			t.Errorf("column %s has %d rows", name, f.Len())
 		}
+	}
+}
+
+// Messages removed together and one after the other are one gap, however they come; anything else begins another.
+func TestBatchSkip(t *testing.T) {
+	var b Batch
+	gap := func(seq uint64, at int64, c OwnerClass) Gap { return Gap{liveLane, seq, seq, at, "full", c} }
+	b.Skip(gap(3, 1, Social))
+	b.Skip(gap(4, 1, Social))
+	b.Skip(gap(4, 1, Social)) // a repeat
+	b.Skip(gap(5, 1, Enterprise))
+	b.Skip(gap(6, 2, Enterprise))
+	b.Skip(gap(8, 2, Enterprise))
+	want := []Gap{{liveLane, 3, 4, 1, "full", Social}, {liveLane, 5, 5, 1, "full", Enterprise}, {liveLane, 6, 6, 2, "full", Enterprise}, {liveLane, 8, 8, 2, "full", Enterprise}}
+	if !reflect.DeepEqual(b.Gaps, want) || b.Removed != 5 || b.Messages != 5 || b.Duplicates != 1 || b.Watermarks[liveLane] != 8 {
+		t.Errorf("%+v, %d removed of %d, %d repeats", b.Gaps, b.Removed, b.Messages, b.Duplicates)
 	}
 }
 

@@ -59,6 +59,28 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	return dst
 }
 
+// PeekMessage reads of an encoded message when it arrived and whose it is: the Thing of its first observation, or else
+// the owner of its first dead letter. It reads no further, so it does not find what is broken behind.
+func PeekMessage(b []byte) (arrival int64, thing ThingKey, owner string) {
+	r := recordReader{b: b}
+	if r.byte() != recordVersion {
+		return 0, 0, ""
+	}
+	arrival = r.varint()
+	r.bytes() // the reason to be empty
+	if r.count(19) > 0 {
+		var o Observation
+		r.observation(arrival, &o)
+		return arrival, o.Thing, ""
+	}
+	if r.count(1) > 0 {
+		var d DeadLetter
+		r.json(&d)
+		return arrival, 0, d.Owner
+	}
+	return arrival, 0, ""
+}
+
 func appendObservation(dst []byte, arrival int64, o, prev *Observation) []byte {
 	at := len(dst)
 	dst = append(dst, 0)

@@ -18,8 +18,9 @@ type Group struct {
 	name    string
 	commits *commitFile
 
-	mu   sync.Mutex              // orders Commits with changes of owner; guards stop
-	stop context.CancelCauseFunc // of the Consume that owns the partitions
+	mu      sync.Mutex              // orders Commits with changes of owner; guards what follows
+	stop    context.CancelCauseFunc // of the Consume that owns the partitions
+	fetched map[int32]int64         // up to where Log has given out messages; reading while it does
 }
 
 var _ bus.Group = (*Group)(nil)
@@ -29,7 +30,7 @@ func openGroup(b *Bus, dir, name string) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("group %s: %w", name, err)
 	}
-	g := &Group{b: b, name: name, commits: c}
+	g := &Group{b: b, name: name, commits: c, fetched: map[int32]int64{}}
 	for part := range b.spools {
 		if err := g.check(part); err != nil {
 			return nil, errors.Join(fmt.Errorf("group %s: %w", name, err), c.close())

@@ -1,12 +1,15 @@
 package inproc
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // Hold keeps a partition's messages from an offset on from being trimmed while somebody still has to read them.
@@ -46,6 +49,49 @@ func (h *Hold) Release() {
 	h.b.mu.Lock()
 	defer h.b.mu.Unlock()
 	delete(h.b.holds, h)
+}
+
+// reading stands in Group.fetched while nobody knows how far the Fetch under way will come.
+const reading = int64(1) << 62
+
+// Log is the bus as the group's own consumer must read it: what it gives out is remembered, so that no Policy of the
+// spool makes it less before it is stored.
+func (g *Group) Log() bus.Log { return groupLog{g.b, g} }
+
+type groupLog struct {
+	*Bus
+	g *Group
+}
+
+func (l groupLog) Fetch(ctx context.Context, part int32, from, to int64, maxRows int, batch *sensor.Batch) (int64, error) {
+	before := l.g.setFetched(part, reading)
+	next, err := l.Bus.Fetch(ctx, part, from, to, maxRows, batch)
+	l.g.setFetched(part, max(before, next))
+	return next, err
+}
+
+func (g *Group) setFetched(part int32, to int64) (before int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, g.fetched[part] = g.fetched[part], to
+	return before
+}
+
+// HoldThin is for spool.Policy: it gives the first message of a partition that no group has fetched or announced to
+// store, and keeps the groups from fetching and committing until release.
+func (b *Bus) HoldThin(part int32) (from uint64, release func()) {
+	keep := int64(1)
+	for _, name := range slices.Sorted(maps.Keys(b.groups)) { // always in the same order
+		g := b.groups[name]
+		g.mu.Lock()
+		c := g.commits.position(part)
+		keep = max(keep, c.Offset, b.announced(c.Meta), g.fetched[part])
+	}
+	return uint64(keep), func() {
+		for _, g := range b.groups {
+			g.mu.Unlock()
+		}
+	}
 }
 
 // trim frees what every group has committed and no hold needs.

@@ -29,14 +29,18 @@ type Config struct {
 	Dir    string         // for the commit files, made if absent
 	Groups []string       // every group that may consume: records are kept until each has committed them
 	Logger *slog.Logger   // nil = silent
+
+	// Announced reads of a commit's metadata up to which offset its group is about to store; 0 = none. nil = none ever.
+	Announced func(meta string) (to int64)
 }
 
 // Bus implements bus.Log; Group gives its groups.
 type Bus struct {
-	log    *slog.Logger
-	spools map[int32]*spool.Spool
-	parts  []int32
-	groups map[string]*Group
+	log       *slog.Logger
+	announced func(meta string) int64
+	spools    map[int32]*spool.Spool
+	parts     []int32
+	groups    map[string]*Group
 
 	mu      sync.Mutex // guards the fields below
 	holds   map[*Hold]struct{}
@@ -49,10 +53,13 @@ var _ bus.Log = (*Bus)(nil)
 // Open reads the groups' commits.
 func Open(cfg Config) (*Bus, error) {
 	b := &Bus{
-		log: cfg.Logger, spools: map[int32]*spool.Spool{}, groups: map[string]*Group{}, holds: map[*Hold]struct{}{},
+		log: cfg.Logger, announced: cfg.Announced, spools: map[int32]*spool.Spool{}, groups: map[string]*Group{}, holds: map[*Hold]struct{}{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
+	}
+	if b.announced == nil {
+		b.announced = func(string) int64 { return 0 }
 	}
 	for _, s := range cfg.Spools {
 		part := int32(s.Producer().Lane)

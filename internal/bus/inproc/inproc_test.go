@@ -25,6 +25,8 @@ type world struct {
 	dir    string
 	spools map[sensor.Lane]*spool.Spool
 	bus    *Bus
+
+	announced func(string) int64
 }
 
 func newWorld(t testing.TB) *world {
@@ -37,7 +39,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) open(t testing.TB) {
 	t.Helper()
 	w.spools = map[sensor.Lane]*spool.Spool{}
-	cfg := Config{Dir: w.dir, Groups: []string{"ingest"}}
+	cfg := Config{Dir: w.dir, Groups: []string{"ingest"}, Announced: w.announced}
 	known, err := LastEpochs(w.dir, cfg.Groups)
 	if err != nil {
 		t.Fatal(err)

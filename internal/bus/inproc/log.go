@@ -164,6 +164,10 @@ func (r *reader) fetch(to int64, maxRows int, batch *sensor.Batch) (int64, error
 		if err != nil {
 			return int64(at), err
 		}
+		if body == nil { // removed by policy
+			spool.Skip(r.Reader, batch)
+			continue
+		}
 		if err := sensor.DecodeMessage(&r.msg, body); err != nil {
 			return int64(at), fmt.Errorf("record %d: %w", seq, err)
 		}
@@ -173,4 +177,4 @@ func (r *reader) fetch(to int64, maxRows int, batch *sensor.Batch) (int64, error
 }
 
 // rows is what maxRows counts.
-func rows(b *sensor.Batch) int { return b.Len() + len(b.DeadLetters) + len(b.Empties) }
+func rows(b *sensor.Batch) int { return b.Len() + len(b.DeadLetters) + len(b.Empties) + b.Removed }

@@ -13,6 +13,7 @@ type rest struct {
 	Declarations []sensor.Declaration `json:"declarations,omitempty"`
 	Empties      []empty              `json:"empties,omitempty"`
 	Gaps         []gap                `json:"gaps,omitempty"`
+	GapShares    []gapShare           `json:"gap_shares,omitempty"`
 }
 
 type deadLetter struct {
@@ -34,6 +35,19 @@ type gap struct {
 	To     uint64 `json:"to"`
 	At     int64  `json:"at"`
 	Reason string `json:"reason"`
+
+	Class sensor.OwnerClass `json:"class,omitempty"`
+}
+
+type gapShare struct {
+	Seq      uint64            `json:"seq"`
+	At       int64             `json:"at"`
+	Reason   string            `json:"reason"`
+	Class    sensor.OwnerClass `json:"class"`
+	Thing    sensor.ThingKey   `json:"thing,omitempty,string"`
+	Owner    string            `json:"owner,omitempty"`
+	Hour     int64             `json:"hour"`
+	Messages uint64            `json:"messages"`
 }
 
 // encodeRest gives "" when there is only rows.
@@ -49,7 +63,10 @@ func encodeRest(b *sensor.Batch) (string, error) {
 		r.Empties = append(r.Empties, empty{e.Seq, e.Arrival, e.Reason, e.Thing})
 	}
 	for _, g := range b.Gaps {
-		r.Gaps = append(r.Gaps, gap{g.From, g.To, g.At, g.Reason})
+		r.Gaps = append(r.Gaps, gap{g.From, g.To, g.At, g.Reason, g.Class})
+	}
+	for _, s := range b.GapShares {
+		r.GapShares = append(r.GapShares, gapShare{s.Seq, s.At, s.Reason, s.Class, s.Thing, s.Owner, s.Hour, s.Messages})
 	}
 	j, err := json.Marshal(r)
 	return string(j), err
@@ -83,6 +100,11 @@ func (r *rest) check(from, to uint64) error {
 			return fmt.Errorf("gap %d..%d in %d..%d: %w", g.From, g.To, from, to, ErrFormat)
 		}
 	}
+	for _, s := range r.GapShares {
+		if bad(s.Seq) {
+			return fmt.Errorf("share of gap %d in %d..%d: %w", s.Seq, from, to, ErrFormat)
+		}
+	}
 	return nil
 }
 
@@ -103,7 +125,13 @@ func (r *rest) appendTo(b *sensor.Batch, p sensor.Producer, watermark uint64) {
 	}
 	for _, g := range r.Gaps {
 		if g.To > watermark {
-			b.Gaps = append(b.Gaps, sensor.Gap{Producer: p, From: max(g.From, watermark+1), To: g.To, At: g.At, Reason: g.Reason})
+			b.Gaps = append(b.Gaps, sensor.Gap{Producer: p, From: max(g.From, watermark+1), To: g.To, At: g.At, Reason: g.Reason, Class: g.Class})
+		}
+	}
+	for _, s := range r.GapShares {
+		if s.Seq > watermark {
+			b.GapShares = append(b.GapShares, sensor.LoggedGapShare{Producer: p, Seq: s.Seq, At: s.At, Reason: s.Reason, Class: s.Class,
+				GapShare: sensor.GapShare{Thing: s.Thing, Owner: s.Owner, Hour: s.Hour, Messages: s.Messages}})
 		}
 	}
 }
