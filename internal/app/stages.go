@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,13 +32,17 @@ func (p *process) openGateway(context.Context) (err error) {
 		Listen: p.cfg.MQTT, TLS: p.tls, Anonymous: p.cfg.anonymousMQTT(), Credentials: p.registry, Sources: p.cfg.sources(),
 		Protocols:  all.Protocols(),
 		Normalizer: p.newNormalizer,
-		Spools:     p.spools, Logger: p.logger, Registerer: p.metrics,
+		Spools:     p.spools, Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if err != nil {
+	var port *net.OpError
+	if errors.As(err, &port) {
 		return fmt.Errorf("%w: %w; is another broker on that port? give another with --mqtt", ErrRefused, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	p.onCommit.Set(p.gateway.OnCommit)
 	return nil

@@ -107,22 +107,25 @@ func TestCredentialOfAnOwner(t *testing.T) {
 	})
 }
 
-// QoS 2 is refused with a word in the log and a counter; connections beside it go on.
-func TestQoS2IsRefused(t *testing.T) {
-	r := run(t, apptest.Dir(t), func(c *Config) { open(c); noHistory(c) })
-	good := r.Connect(t, "good", "", "")
+// QoS 2 ends with PUBCOMP, and in the history once.
+func TestQoS2EndsOnce(t *testing.T) {
+	r := run(t, apptest.Dir(t), open)
 	c := r.Connect(t, "exactly-once", "", "")
-	tok := c.Publish("situ/v1/me/shed/json", 2, false, `{"pm2_5":1}`)
-	if !tok.WaitTimeout(apptest.AckTimeout) || tok.Error() == nil {
-		t.Errorf("a QoS 2 publication ended with %v", tok.Error())
+	for i := range 20 {
+		tok := c.Publish("situ/v1/me/shed/json", 2, false, fmt.Sprintf(`{"t":%d,"pm2_5":%d}`, time.Now().UnixMilli()+int64(i), i))
+		if !tok.WaitTimeout(apptest.AckTimeout) || tok.Error() != nil {
+			t.Fatalf("a QoS 2 publication ended with %v", tok.Error())
+		}
 	}
-	if n := r.Metric(t, "situ_gateway_refused_total", `reason="qos2"`); n != 1 {
-		t.Errorf("counted %v times", n)
+	if n := r.Metric(t, "situ_gateway_unreleased_packets"); n != 0 {
+		t.Errorf("%v packets are not released", n)
 	}
-	if log := r.log.String(); !strings.Contains(log, "QoS 2 is not supported; publish with QoS 1") || !strings.Contains(log, "client=exactly-once") {
-		t.Error("the log does not say who was refused and what to do")
-	}
-	apptest.Ack(t, good, "situ/v1/me/shed/json", `{"pm2_5":2}`)
+	apptest.Until(t, time.Minute, func() string {
+		if got := r.Store(t, "SELECT count() AS n, uniqExact(result) AS u FROM situ.observations")[0]; got.Int(t, "n") != 20 || got.Int(t, "u") != 20 {
+			return fmt.Sprint("the store has ", got)
+		}
+		return ""
+	})
 }
 
 // Everything bad becomes a dead letter that says what and where, is counted, and found by its owner; what is good in the

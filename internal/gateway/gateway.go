@@ -3,7 +3,7 @@
 //
 // In: PUBLISH packets, from the embedded broker front or pulled from somebody's broker; both end in worker.build.
 // Out: records in the spools of the live and the backfill lane (internal/spool), and PUBACK.
-// Refused: connections without credentials, QoS 2, packets beyond 2 MiB; everything else that cannot be read
+// Refused: connections without credentials, packets beyond 2 MiB; everything else that cannot be read
 // becomes a dead letter in the same spool. situ_gateway_* counts each, by reason.
 //
 //	sensor --MQTT--> front (broker)  --.
@@ -29,6 +29,7 @@ import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/embedded/broker"
 	"github.com/situ-city/situ/internal/failpoint"
+	"github.com/situ-city/situ/internal/gateway/inflight"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -44,6 +45,7 @@ type Config struct {
 	Protocols   []decode.Protocol
 	Normalizer  func() *normalize.Normalizer // one a connection
 	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
+	Sessions    string                       // journal of the MQTT sessions; "" = QoS 2 holds as long as the process
 	Clock       func() time.Time             // nil = the wall clock
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
@@ -55,6 +57,7 @@ type Gateway struct {
 	protocols map[string]decode.Protocol
 	spools    map[sensor.Lane]*spool.Spool
 	front     *broker.Server // nil: none
+	sessions  *inflight.Table
 	pullers   []*puller
 	metrics   *metrics
 }
@@ -97,10 +100,18 @@ func New(cfg Config) (*Gateway, error) {
 		return g, nil
 	}
 	var err error
+	g.sessions, err = inflight.Open(inflight.Config{Path: cfg.Sessions, Spools: cfg.Spools, Clock: cfg.Clock, Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
 	g.front, err = broker.Listen(broker.Options{Addr: cfg.Listen, TLS: cfg.TLS, Logger: cfg.Logger,
 		Handler: &front{g: g, credentials: cfg.Credentials, anonymous: cfg.Anonymous},
 		Refused: func(reason string) { g.metrics.refused.WithLabelValues(reason).Inc() }})
-	return g, err
+	if err != nil {
+		return nil, errors.Join(err, g.sessions.Close())
+	}
+	g.metrics.inflight(cfg.Registerer, g.sessions.Counts)
+	return g, nil
 }
 
 // Addr is where the embedded front listens, nil when there is none.
@@ -116,7 +127,12 @@ func (g *Gateway) Addr() net.Addr {
 func (g *Gateway) Run(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	if g.front != nil {
-		eg.Go(func() error { return g.front.Serve(ctx) })
+		last, over := context.WithCancel(context.WithoutCancel(ctx)) // the journal is written until nobody publishes
+		eg.Go(func() error {
+			defer over()
+			return g.front.Serve(ctx)
+		})
+		eg.Go(func() error { return g.sessions.Run(last) })
 	}
 	for _, p := range g.pullers {
 		eg.Go(func() error { return p.run(ctx) })

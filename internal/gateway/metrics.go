@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		pullDrops:   counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
 		pullUp:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),
 		spoolBytes:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_bytes", Help: "Bytes in the spool, by lane."}, []string{"lane"}),
-		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_redelivered_total", Help: "Redeliveries recognised while their first delivery was on its way."}),
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_redelivered_total", Help: "Redeliveries recognised: pulled ones while their first delivery was on its way, QoS 2 ones until they are released."}),
 		observations: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_observations_total",
 			Help: "Observations written to the spool."}),
 		backfill: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_backfill_observations_total",
@@ -48,4 +48,13 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 	}
 	reg.MustRegister(m.pullUp, m.spoolBytes, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
 	return m
+}
+
+// inflight registers the gauges of the MQTT sessions.
+func (m *metrics) inflight(reg prometheus.Registerer, counts func() (sessions, packets int)) {
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "situ_gateway_sessions", Help: "Persistent MQTT sessions."},
+			func() float64 { n, _ := counts(); return float64(n) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "situ_gateway_unreleased_packets", Help: "QoS 2 messages without PUBREL."},
+			func() float64 { _, n := counts(); return float64(n) }))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/gateway/inflight"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -164,4 +165,29 @@ func (w *worker) hand(parts int, ack spool.Ack) error {
 	}
 	w.body = sensor.AppendMessage(w.body[:0], &w.live)
 	return w.g.spools[sensor.Live].Append(w.body, ack)
+}
+
+// appendOnce hands the built messages, as one QoS 2 delivery, to the spools that do not have their part of it.
+func (w *worker) appendOnce(d *inflight.Delivery) error {
+	defer w.shrink()
+	var in []sensor.Lane
+	if len(w.back.Observations) > 0 {
+		in = append(in, sensor.Backfill)
+	}
+	if len(in) == 0 || len(w.live.Observations)+len(w.live.DeadLetters)+len(w.live.Declarations) > 0 {
+		in = append(in, sensor.Live)
+	}
+	tag, missing := d.Begin(in...)
+	for _, lane := range missing {
+		m := &w.live
+		if lane == sensor.Backfill {
+			m = &w.back
+		}
+		m.Delivery = tag
+		w.body = sensor.AppendMessage(w.body[:0], m)
+		if err := d.Append(w.g.spools[lane], lane, w.body); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -66,11 +66,21 @@ type Message struct {
 	Declarations []Declaration
 	Empty        Reason  // why there is nothing else: heartbeat, birth, command
 	Thing        ThingID // who sent an empty message, so that it can be counted: "owner/-" where only a frame would say; "" = not known
+	Delivery     Delivery
+}
+
+// Delivery tags a message that came in with QoS 2, so that its sender's repeat is known after a crash. It goes no further
+// than the spool. The zero value is no tag.
+type Delivery struct {
+	Session string // user NUL client id
+	Packet  uint16 // MQTT packet id
+	Number  uint64 // of the delivery, rising in one gateway; 0 = no tag
+	Lanes   uint8  // in which the message has a record, as bits
 }
 
 // Reset empties m and keeps its memory.
 func (m *Message) Reset() {
-	m.Arrival, m.Empty, m.Thing = 0, "", ""
+	m.Arrival, m.Empty, m.Thing, m.Delivery = 0, "", "", Delivery{}
 	m.Observations, m.DeadLetters, m.Declarations = m.Observations[:0], m.DeadLetters[:0], m.Declarations[:0]
 }
 

@@ -13,11 +13,16 @@ import (
 // ErrRecord: bytes that are not an encoded Message of a version this build knows.
 var ErrRecord = errors.New("not a message record")
 
-// Versions of the record. One of an empty message that knows its Thing is 2, all others are 1, as they always were.
+// Versions of the record. One with a delivery is 3, one of an empty message that knows its Thing is 2, all others are 1,
+// as they always were.
 const (
-	recordVersion      = 1
-	recordVersionThing = 2
+	recordVersion         = 1
+	recordVersionThing    = 2
+	recordVersionDelivery = 3
 )
+
+// HasDelivery reports whether an encoded message bears a delivery.
+func HasDelivery(record []byte) bool { return len(record) > 0 && record[0] == recordVersionDelivery }
 
 // Flags before each observation: what differs from the observation before it in the same message.
 const (
@@ -36,10 +41,20 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.Empty != "" && m.Thing != "" {
 		version = recordVersionThing
 	}
+	if m.Delivery.Number != 0 {
+		version = recordVersionDelivery
+	}
 	dst = append(dst, version)
 	dst = binary.AppendVarint(dst, m.Arrival)
 	dst = appendBytes(dst, string(m.Empty))
-	if version == recordVersionThing {
+	switch version {
+	case recordVersionDelivery:
+		dst = appendBytes(dst, string(m.Thing))
+		dst = appendBytes(dst, m.Delivery.Session)
+		dst = binary.AppendUvarint(dst, uint64(m.Delivery.Packet))
+		dst = binary.AppendUvarint(dst, m.Delivery.Number)
+		dst = append(dst, m.Delivery.Lanes)
+	case recordVersionThing:
 		dst = appendBytes(dst, string(m.Thing))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Observations)))
@@ -127,13 +142,16 @@ func DecodeMessage(m *Message, b []byte) error {
 	m.Reset()
 	r := recordReader{b: b}
 	version := r.byte()
-	if version != recordVersion && version != recordVersionThing && r.err == nil {
+	if (version < recordVersion || version > recordVersionDelivery) && r.err == nil {
 		return fmt.Errorf("version %d: %w", version, ErrRecord)
 	}
 	m.Arrival = r.varint()
 	m.Empty = Reason(r.text())
-	if version == recordVersionThing {
+	if version >= recordVersionThing {
 		m.Thing = ThingID(r.text())
+	}
+	if version == recordVersionDelivery {
+		m.Delivery = Delivery{Session: r.text(), Packet: uint16(r.uvarint()), Number: r.uvarint(), Lanes: r.byte()}
 	}
 	prev := Observation{Lon: NoPosition, Lat: NoPosition}
 	for n := r.count(19); n > 0; n-- { // 19: the fewest bytes an observation takes

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -111,13 +112,18 @@ func (p *process) open() (err error) {
 	p.Later(p.kafka.Close)
 	p.gateway, err = gateway.New(gateway.Config{
 		Listen: p.cfg.MQTT, TLS: tlsConfig, Anonymous: p.cfg.anonymous(), Credentials: p.credentials, Sources: p.cfg.sources(),
-		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools, Logger: p.logger, Registerer: p.metrics,
+		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools,
+		Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {
 		return fmt.Errorf("%w: %w", host.ErrConfig, err)
 	}
-	if err != nil {
+	var port *net.OpError
+	if errors.As(err, &port) {
 		return fmt.Errorf("%w: %w; is another broker on that port? give another with --mqtt", host.ErrRefused, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", host.ErrRefused, err)
 	}
 	p.onCommit.Set(p.gateway.OnCommit)
 	return nil

@@ -2,8 +2,11 @@
 // and hands them to a Handler. It routes nothing: subscriptions are refused, nothing is retained or stored.
 //
 // A QoS 1 PUBLISH is acknowledged when, and only when, its Session calls Client.Ack: mochi by itself would send
-// PUBACK before anybody has stored the message. QoS 2 is refused with reason 0x9B. Clauses in brackets are those
-// of MQTT Version 5.0 (OASIS, 2019), where they equal 3.1.1's.
+// PUBACK before anybody has stored the message. QoS 2 is the Session's too: Received sends PUBREC, Release takes PUBREL,
+// Complete sends PUBCOMP; mochi sees none of it, and would forget at its end which packets were received. A client id is
+// its user's own: two users may have the same, and one cannot take over the other's connection.
+//
+// Clauses in brackets are those of MQTT Version 5.0 (OASIS, 2019), where they equal 3.1.1's.
 package broker
 
 import (
@@ -12,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,7 +29,8 @@ import (
 // Bounds on one connection.
 const (
 	MaxPacket      = 2 << 20          // bytes; a larger one closes the connection, as MQTT asks [MQTT-3.1.2-24]
-	ReceiveMaximum = 4096             // QoS 1 messages a version 5 client may have unacknowledged
+	ReceiveMaximum = 4096             // QoS 1 and 2 messages a version 5 client may have unacknowledged
+	maxPacketIDs   = 65535            // the same of older clients: as many as there are packet ids
 	connectTimeout = 10 * time.Second // from accept to CONNECT
 	ackTimeout     = 10 * time.Second // a client that does not read its PUBACKs is dropped
 	writesPending  = 64
@@ -35,20 +40,44 @@ const (
 var (
 	ErrCredentials = errors.New("bad user name or password")
 	ErrTopic       = errors.New("not allowed on this topic")
+	// ErrReceive from Publish: more messages are unreleased than ReceiveMaximum allows.
+	ErrReceive = errors.New("too many QoS 2 messages without PUBREL")
+	// ErrProtocol from Publish or Release: the client breaks the protocol.
+	ErrProtocol = errors.New("against the protocol")
 )
+
+// Forever is the Keep of a client that names no end.
+const Forever = time.Duration(math.MaxInt64)
+
+// Connect is what CONNECT says.
+type Connect struct {
+	User      string
+	Password  []byte
+	WillTopic string        // "" when there is no Will
+	Clean     bool          // nothing of an earlier session is wanted
+	Keep      time.Duration // how long the session is to outlive the connection; 0 = not at all
+}
+
+// Accepted is what CONNACK says.
+type Accepted struct {
+	Present bool          // there was such a session [MQTT-3.2.2-2]
+	Keep    time.Duration // how long it will outlive the connection, where that is less than asked
+}
 
 // Handler decides who may connect.
 type Handler interface {
-	// Connect is called for each CONNECT. willTopic is "" when there is no Will. An error refuses the connection.
-	Connect(c *Client, user string, password []byte, willTopic string) (Session, error)
+	// Connect is called for each CONNECT. An error refuses the connection.
+	Connect(c *Client, k Connect) (Session, Accepted, error)
 }
 
 // Session takes what one connection publishes. Its methods are called by that connection's goroutine alone.
 type Session interface {
 	// Publish takes one PUBLISH. payload belongs to the session from now on. For qos 1 the session calls
-	// c.Ack(id) once the message is safe, from any goroutine, in the order of receipt [MQTT-4.6.0-2].
-	// An error closes the connection without an acknowledgement, so that the client sends again.
+	// c.Ack(id), for qos 2 c.Received(id), once the message is safe, from any goroutine, in the order of receipt
+	// [MQTT-4.6.0-2]. An error closes the connection without an acknowledgement, so that the client sends again.
 	Publish(topic string, payload []byte, qos byte, id uint16) error
+	// Release takes one PUBREL. The session calls c.Complete(id) once the release is safe.
+	Release(id uint16) error
 	// Close tells that the connection is gone.
 	Close()
 }
@@ -65,6 +94,7 @@ type Options struct {
 // Server is the broker. Make one with Listen, then Serve.
 type Server struct {
 	mq       *mqtt.Server
+	hook     *hook
 	listener net.Listener
 }
 
@@ -85,32 +115,37 @@ func Listen(o Options) (*Server, error) {
 	caps.MaximumClientWritesPending = writesPending
 	caps.MaximumPacketSize = MaxPacket
 	caps.ReceiveMaximum = ReceiveMaximum
-	caps.MaximumSessionExpiryInterval = 60 // sessions hold nothing here
+	caps.MaximumSessionExpiryInterval = 60 // mochi's own sessions hold nothing; ours are the Handler's
 	caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0
 	caps.TopicAliasMaximum = 1024
 	mq := mqtt.New(&mqtt.Options{
 		Capabilities: caps, Logger: slog.New(quiet{o.Logger.Handler()}),
 		ClientNetReadBufferSize: 16 << 10, SysTopicResendInterval: 3600,
 	})
-	if err := mq.AddHook(&hook{handler: o.Handler, logger: o.Logger, refused: o.Refused, server: mq}, nil); err != nil {
+	h := &hook{handler: o.Handler, logger: o.Logger, refused: o.Refused, server: mq}
+	if err := mq.AddHook(h, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("add hook: %w", err), ln.Close())
 	}
 	if err := mq.AddListener(listeners.NewNet("mqtt", ln)); err != nil {
 		return nil, errors.Join(fmt.Errorf("add listener: %w", err), ln.Close())
 	}
-	return &Server{mq: mq, listener: ln}, nil
+	return &Server{mq: mq, hook: h, listener: ln}, nil
 }
 
 // Addr is the address bound.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve takes connections until ctx ends, then disconnects every client (reason 0x8B) and returns.
+// Serve takes connections until ctx ends, then disconnects every client (reason 0x8B) and returns when all that was
+// started for them has ended.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.mq.Serve(); err != nil {
 		return fmt.Errorf("serve MQTT: %w", err)
 	}
 	<-ctx.Done()
-	return s.mq.Close()
+	err := s.mq.Close()
+	s.hook.releaseAll()
+	s.hook.writers.Wait()
+	return err
 }
 
 // Clients is the number of open connections.
@@ -143,10 +178,16 @@ type Client struct {
 	server *mqtt.Server
 
 	mu      sync.Mutex    // guards acks
-	acks    []byte        // PUBACK packets not yet written
+	acks    []byte        // PUBACK, PUBREC and PUBCOMP packets not yet written
 	wake    chan struct{} // holds one token when acks is not empty
 	done    chan struct{} // closed when the connection is gone
 	session Session
+
+	id      string   // as the client gave it, or was given
+	said    Connect  // what it said
+	answer  Accepted // what it is told
+	version byte     // of the protocol
+	keep    atomic.Int64
 
 	ackTimeout time.Duration // the constant, but in tests
 
@@ -154,15 +195,40 @@ type Client struct {
 }
 
 // ID is the MQTT client identifier.
-func (c *Client) ID() string { return c.cl.ID }
+func (c *Client) ID() string { return c.id }
+
+// Keep is how long the session is to outlive the connection, as the client said last.
+func (c *Client) Keep() time.Duration { return time.Duration(c.keep.Load()) }
+
+// Unreleased is how many QoS 2 messages the client may have without PUBREL.
+func (c *Client) Unreleased() int {
+	if c.version < 5 {
+		return maxPacketIDs
+	}
+	return ReceiveMaximum
+}
 
 // Remote is the peer's address.
 func (c *Client) Remote() string { return c.cl.Net.Remote }
 
 // Ack sends PUBACK for packet id. It never blocks: the packets of one group commit leave in one write.
-func (c *Client) Ack(id uint16) {
+func (c *Client) Ack(id uint16) { c.send(packets.Puback<<4, 2, byte(id>>8), byte(id)) } // no reason code = success [MQTT-3.4.2.1]
+
+// Received sends PUBREC for packet id, as Ack does PUBACK.
+func (c *Client) Received(id uint16) { c.send(packets.Pubrec<<4, 2, byte(id>>8), byte(id)) }
+
+// Complete sends PUBCOMP for packet id. known: it was received, and not released before.
+func (c *Client) Complete(id uint16, known bool) {
+	if known || c.version < 5 {
+		c.send(packets.Pubcomp<<4, 2, byte(id>>8), byte(id))
+		return
+	}
+	c.send(packets.Pubcomp<<4, 3, byte(id>>8), byte(id), packets.ErrPacketIdentifierNotFound.Code) // [MQTT-4.3.3-13]
+}
+
+func (c *Client) send(packet ...byte) {
 	c.mu.Lock()
-	c.acks = append(c.acks, packets.Puback<<4, 2, byte(id>>8), byte(id)) // no reason code = success [MQTT-3.4.2.1]
+	c.acks = append(c.acks, packet...)
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -215,8 +281,10 @@ func reasonCode(err error) packets.Code {
 		return packets.ErrBadUsernameOrPassword
 	case errors.Is(err, ErrTopic):
 		return packets.ErrNotAuthorized
-	case errors.Is(err, errQoS2):
-		return packets.ErrQosNotSupported
+	case errors.Is(err, ErrReceive):
+		return packets.ErrReceiveMaximum // [MQTT-3.3.4-9]
+	case errors.Is(err, ErrProtocol):
+		return packets.ErrProtocolViolation
 	}
 	return packets.ErrQuotaExceeded
 }

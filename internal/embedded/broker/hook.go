@@ -1,16 +1,15 @@
 package broker
 
 import (
-	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
-
-var errQoS2 = errors.New("QoS 2 is not supported; publish with QoS 1 (situ counts a repeat once)")
 
 // hook is where mochi calls situ.
 type hook struct {
@@ -22,13 +21,15 @@ type hook struct {
 	clients sync.Map // *mqtt.Client -> *Client; mochi's client has no room for a value of ours
 
 	connects atomic.Int64
+	writers  sync.WaitGroup // of acknowledgements
 }
 
 func (h *hook) ID() string { return "situ" }
 
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublish:
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPublish,
+		mqtt.OnPacketRead, mqtt.OnPacketEncode:
 		return true
 	}
 	return false
@@ -36,18 +37,19 @@ func (h *hook) Provides(b byte) bool {
 
 // OnConnectAuthenticate asks the Handler, and checks the Will topic, which mochi does not.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	c := &Client{cl: cl, server: h.server, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout}
-	will := ""
-	if pk.Connect.WillFlag {
-		will = pk.Connect.WillTopic
-	}
-	s, err := h.handler.Connect(c, string(pk.Connect.Username), pk.Connect.Password, will)
+	c := &Client{cl: cl, server: h.server, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout,
+		id: cl.ID, version: cl.Properties.ProtocolVersion, said: connectOf(cl, pk)}
+	// From here on mochi knows the client by its user and its id: it hands a connection over to whoever comes with the same.
+	cl.ID = c.said.User + "\x00" + c.id
+	c.keep.Store(int64(c.said.Keep))
+	s, answer, err := h.handler.Connect(c, c.said)
 	if err != nil {
 		h.refused("connect")
-		h.logger.Info("connection refused", "client", cl.ID, "remote", cl.Net.Remote, "err", err)
+		h.logger.Info("connection refused", "client", c.id, "remote", cl.Net.Remote, "err", err)
 		return false
 	}
-	c.session = s
+	c.session, c.answer = s, answer
+	c.said.Password = nil
 	h.clients.Store(cl, c)
 	if h.connects.Add(1)%sweepEvery == 0 {
 		h.sweep()
@@ -55,12 +57,84 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return true
 }
 
+// connectOf reads what both versions of the protocol say in their own words.
+func connectOf(cl *mqtt.Client, pk packets.Packet) Connect {
+	k := Connect{User: string(pk.Connect.Username), Password: pk.Connect.Password, Clean: pk.Connect.Clean}
+	if pk.Connect.WillFlag {
+		k.WillTopic = pk.Connect.WillTopic
+	}
+	switch {
+	case cl.Properties.ProtocolVersion >= 5:
+		k.Keep = expiryOf(pk)
+	case !k.Clean:
+		k.Keep = Forever
+	}
+	return k
+}
+
+// expiryOf is the Session Expiry Interval; absent means 0 [MQTT-3.1.2.11.2].
+func expiryOf(pk packets.Packet) time.Duration {
+	switch seconds := pk.Properties.SessionExpiryInterval; {
+	case !pk.Properties.SessionExpiryIntervalFlag:
+		return 0
+	case seconds == math.MaxUint32:
+		return Forever
+	default:
+		return time.Duration(seconds) * time.Second
+	}
+}
+
+// OnPacketRead takes what mochi would answer by its own memory: PUBREL is the session's. What is left to mochi is a PUBACK
+// of an id that it does not know, which it lets pass.
+func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	switch pk.FixedHeader.Type {
+	case packets.Pubrel:
+	case packets.Disconnect:
+		if c, ok := h.client(cl); ok && pk.Properties.SessionExpiryIntervalFlag && c.Keep() > 0 { // [MQTT-3.14.2-2]
+			c.keep.Store(int64(expiryOf(pk)))
+		}
+		return pk, nil
+	default:
+		return pk, nil
+	}
+	if c, ok := h.client(cl); ok {
+		if err := c.session.Release(pk.PacketID); err != nil {
+			h.logger.Warn("release not taken, connection closed", "client", c.id, "packet", pk.PacketID, "err", err)
+			c.Stop(err)
+		}
+	}
+	pk.FixedHeader = packets.FixedHeader{Type: packets.Puback}
+	return pk, nil
+}
+
+func (h *hook) client(cl *mqtt.Client) (*Client, bool) {
+	v, ok := h.clients.Load(cl)
+	if !ok {
+		return nil, false
+	}
+	return v.(*Client), true
+}
+
+// OnPacketEncode puts into CONNACK what the Handler knows of the session: mochi knows only those of its own lifetime.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type != packets.Connack || pk.ReasonCode != 0 {
+		return pk
+	}
+	c, ok := h.client(cl)
+	if !ok {
+		return pk
+	}
+	pk.SessionPresent = c.answer.Present
+	pk.Properties.SessionExpiryIntervalFlag = c.answer.Keep < c.said.Keep
+	pk.Properties.SessionExpiryInterval = uint32(min(c.answer.Keep/time.Second, math.MaxUint32))
+	return pk
+}
+
 // OnSessionEstablished starts the acknowledgement writer: from here on mochi will call OnDisconnect.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	if v, ok := h.clients.Load(cl); ok {
-		c := v.(*Client)
+	if c, ok := h.client(cl); ok {
 		c.established.Store(true)
-		go c.writeAcks()
+		h.writers.Go(c.writeAcks)
 	}
 }
 
@@ -73,6 +147,11 @@ func (h *hook) release(cl *mqtt.Client) {
 		close(c.done)
 		c.session.Close()
 	}
+}
+
+// releaseAll lets go what is left when mochi has ended.
+func (h *hook) releaseAll() {
+	h.clients.Range(func(k, _ any) bool { h.release(k.(*mqtt.Client)); return true })
 }
 
 // sweepEvery bounds what connections that broke between CONNECT and CONNACK leave behind: mochi tells nobody of them.
@@ -97,20 +176,13 @@ func (h *hook) OnACLCheck(_ *mqtt.Client, _ string, write bool) bool {
 
 // OnPublish hands the message over. ErrRejectPacket keeps mochi from acknowledging, routing and counting it.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	v, ok := h.clients.Load(cl)
+	c, ok := h.client(cl)
 	if !ok { // the connection is ending
 		cl.Stop(packets.ErrServerShuttingDown)
 		return pk, packets.ErrRejectPacket
 	}
-	c := v.(*Client)
-	if pk.FixedHeader.Qos == 2 {
-		h.refused("qos2")
-		h.logger.Info("publish refused", "client", cl.ID, "topic", pk.TopicName, "err", errQoS2)
-		c.Stop(errQoS2)
-		return pk, packets.ErrRejectPacket
-	}
 	if err := c.session.Publish(pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.PacketID); err != nil {
-		h.logger.Warn("publish not taken, connection closed", "client", cl.ID, "topic", pk.TopicName, "err", err)
+		h.logger.Warn("publish not taken, connection closed", "client", c.id, "topic", pk.TopicName, "err", err)
 		c.Stop(err)
 	}
 	return pk, packets.ErrRejectPacket
