@@ -22,7 +22,6 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -104,7 +103,6 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for MQTT on %s: %w", o.Addr, err)
 	}
-	ln = firstByteDeadline{ln}
 	if o.TLS != nil {
 		ln = tls.NewListener(ln, o.TLS)
 	}
@@ -126,7 +124,7 @@ func Listen(o Options) (*Server, error) {
 	if err := mq.AddHook(h, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("add hook: %w", err), ln.Close())
 	}
-	if err := mq.AddListener(listeners.NewNet("mqtt", ln)); err != nil {
+	if err := mq.AddListener(&listener{Listener: ln, conns: map[net.Conn]struct{}{}}); err != nil {
 		return nil, errors.Join(fmt.Errorf("add listener: %w", err), ln.Close())
 	}
 	return &Server{mq: mq, hook: h, listener: ln}, nil
@@ -150,17 +148,6 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // Clients is the number of open connections.
 func (s *Server) Clients() int64 { return atomic.LoadInt64(&s.mq.Info.ClientsConnected) }
-
-// firstByteDeadline gives a new connection a bounded time to say CONNECT; mochi's keep-alive takes over then.
-type firstByteDeadline struct{ net.Listener }
-
-func (l firstByteDeadline) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
-		err = c.SetDeadline(time.Now().Add(connectTimeout))
-	}
-	return c, err
-}
 
 // quiet passes errors only: mochi logs each disconnection as a warning, which situ counts instead.
 type quiet struct{ slog.Handler }
