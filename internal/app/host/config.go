@@ -105,11 +105,22 @@ func (r *resolver) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve implements kong.Resolver.
+// Resolve implements kong.Resolver. SITU_X_FILE names a file that holds what SITU_X would: a secret that is mounted.
 func (r *resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
+		path, byFile := os.LookupEnv(name + "_FILE")
 		if _, ok := os.LookupEnv(name); ok {
+			if byFile {
+				return nil, fmt.Errorf("%w: %s and %s_FILE are both set", ErrConfig, name, name)
+			}
 			return nil, nil
+		}
+		if byFile {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s_FILE: %w", ErrConfig, name, err)
+			}
+			return strings.TrimRight(string(b), "\r\n"), nil
 		}
 	}
 	v, ok := r.file.Flags[flag.Name]

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,6 +208,59 @@ func TestMainReadsFlagEnvironmentFile(t *testing.T) {
 	code := Main("test", "A test.", &c, []string{"--config", path, "--kafka-partitions=7"}, func(context.Context) error { return nil })
 	if code != 0 || !slices.Equal(c.Brokers, []string{"a:1", "b:2"}) || c.Topic != "from-environment" || c.Partitions != 7 || !c.Insecure || c.Level != "warn" || c.Replication != 3 {
 		t.Fatalf("code %d, %+v", code, c)
+	}
+}
+
+// A secret may be mounted as a file; it stands where the variable would, and not beside it.
+func TestMainReadsSecretFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topic")
+	if err := os.WriteFile(path, []byte("from-a-secret\n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) (flags, int) {
+		var c flags
+		code := Main("test", "A test.", &c, args, func(context.Context) error { return nil })
+		return c, code
+	}
+	t.Setenv("SITU_KAFKA_TOPIC_FILE", path)
+	if c, code := run(); code != 0 || c.Topic != "from-a-secret" {
+		t.Errorf("exit %d, topic %q", code, c.Topic)
+	}
+	if c, code := run("--kafka-topic", "from-flag"); code != 0 || c.Topic != "from-flag" {
+		t.Errorf("exit %d, topic %q", code, c.Topic)
+	}
+	t.Setenv("SITU_KAFKA_TOPIC", "from-environment")
+	if _, code := run(); code != ExitUsage {
+		t.Errorf("both: exit %d", code)
+	}
+	os.Unsetenv("SITU_KAFKA_TOPIC") // t.Setenv puts back what was
+	t.Setenv("SITU_KAFKA_TOPIC_FILE", path+"-missing")
+	if _, code := run(); code != ExitUsage {
+		t.Errorf("no file: exit %d", code)
+	}
+}
+
+func TestMainAsksHealth(t *testing.T) {
+	healthy := true
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !healthy {
+			http.Error(w, "no", http.StatusServiceUnavailable)
+		}
+	}))
+	defer s.Close()
+	ask := func(url string) int {
+		return Main("test", "A test.", new(flags), []string{"--health", url}, func(context.Context) error { t.Error("ran"); return nil })
+	}
+	if code := ask(s.URL); code != 0 {
+		t.Errorf("healthy: exit %d", code)
+	}
+	healthy = false
+	if code := ask(s.URL); code != ExitFailed {
+		t.Errorf("ill: exit %d", code)
+	}
+	s.Close()
+	if code := ask(s.URL); code != ExitFailed {
+		t.Errorf("gone: exit %d", code)
 	}
 }
 

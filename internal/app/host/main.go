@@ -1,12 +1,17 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+	_ "time/tzdata" // an edge box or an image from scratch has no time zones of its own; frames are in the local one
 
 	"github.com/alecthomas/kong"
 
@@ -24,6 +29,7 @@ const (
 type Base struct {
 	ConfigFile string `name:"config" help:"Configuration file (YAML): flags by name, and sources." type:"path" env:"SITU_CONFIG"`
 	Logging
+	Health  string           `help:"Ask this address (http://127.0.0.1:8081/healthz of one that runs) and exit with 0 if it answers 200: a container's health check." placeholder:"URL"`
 	Version kong.VersionFlag `help:"Say which build this is."`
 }
 
@@ -34,6 +40,9 @@ func Main(name, description string, cli any, args []string, run func(context.Con
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	if len(args) == 2 && args[0] == "--health" { // before the flags that a process needs
+		return Exit(name, askHealth(ctx, args[1]))
+	}
 	res, err := Resolver(args)
 	if err != nil {
 		return Exit(name, err)
@@ -53,6 +62,28 @@ func Main(name, description string, cli any, args []string, run func(context.Con
 	}
 	return Exit(name, run(ctx))
 }
+
+// askHealth fails unless url answers 200.
+func askHealth(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("%w: --health: %w", ErrConfig, err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	why, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // only to say more
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", url, res.Status, bytes.TrimSpace(why))
+	}
+	return nil
+}
+
+const healthWithin = 5 * time.Second
 
 // Exit turns an error into an exit code, saying it once.
 func Exit(name string, err error) int {
