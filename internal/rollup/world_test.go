@@ -1,11 +1,9 @@
 package rollup_test
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -19,8 +17,6 @@ import (
 	"github.com/situ-city/situ/pkg/geo/h3"
 	"github.com/situ-city/situ/pkg/sensor"
 )
-
-func TestMain(m *testing.M) { os.Exit(enginetest.Run(m)) }
 
 // world is a small city that does everything that makes a roll-up stale, and remembers what it sent.
 type world struct {
@@ -208,5 +204,3 @@ func (w *world) check(t *testing.T, waiting bool) store.RollupCheck {
 	}
 	return c
 }
-
-var _ = context.Background

@@ -30,7 +30,8 @@ var (
 		"cells_5m", "cells_1h", "cells_1d", "datastream_1h"}
 	hidden = []string{"observations", "repeats", "ingest_blocks", "gaps", "schema_migrations", "thing_versions", "datastream_versions",
 		"property_versions", "deadletter_versions", "taken", "empties", "thing_dict", "datastream_dict", "property_dict",
-		"rollup_5m", "rollup_1h", "rollup_1d", "rollup_datastream_1h", "rollup_dirty", "rollup_clock", "rollup_property_dict"}
+		"rollup_5m", "rollup_1h", "rollup_1d", "rollup_datastream_1h", "rollup_dirty", "rollup_clock", "rollup_property_dict",
+		"rollup_thing_dict", "rollup_datastream_dict"}
 )
 
 //go:embed functions.txt

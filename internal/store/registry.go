@@ -16,7 +16,7 @@ func (s *Store) SyncRegistry(ctx context.Context, things []sensor.Thing, datastr
 		if err := s.insertThings(ctx, things); err != nil {
 			return err
 		}
-		if err := s.reload(ctx, "thing_dict"); err != nil {
+		if err := s.reload(ctx, "thing_dict", "rollup_thing_dict"); err != nil {
 			return err
 		}
 	}
@@ -24,7 +24,7 @@ func (s *Store) SyncRegistry(ctx context.Context, things []sensor.Thing, datastr
 		if err := s.insertDatastreams(ctx, datastreams); err != nil {
 			return err
 		}
-		return s.reload(ctx, "datastream_dict")
+		return s.reload(ctx, "datastream_dict", "rollup_datastream_dict")
 	}
 	return nil
 }
@@ -91,10 +91,15 @@ func (s *Store) SyncProperties(ctx context.Context, properties []sensor.Observed
 	if err != nil {
 		return err
 	}
-	return s.reload(ctx, "property_dict")
+	return s.reload(ctx, "property_dict", "rollup_property_dict")
 }
 
-func (s *Store) reload(ctx context.Context, dictionary string) error {
+func (s *Store) reload(ctx context.Context, dictionaries ...string) error {
 	d := dialect{cluster: s.opt.Cluster}
-	return wrap("reload "+dictionary, s.exec(ctx, "SYSTEM RELOAD DICTIONARY "+d.Cluster()+" ~"+dictionary))
+	for _, dictionary := range dictionaries {
+		if err := s.exec(ctx, "SYSTEM RELOAD DICTIONARY "+d.Cluster()+" ~"+dictionary); err != nil {
+			return wrap("reload "+dictionary, err)
+		}
+	}
+	return nil
 }
