@@ -11,34 +11,35 @@ import (
 	"time"
 )
 
-// disk is a small file system under the spools of a data directory, so that it can be filled to the last byte and freed again.
+// disk is a small file system under a data directory, or under the spools of one, so that it can be filled to the last byte and freed again.
 type disk struct {
 	at   string
 	kind string // how it was made
 }
 
 const (
-	smallMB   = 128
+	fillStep  = 32 << 20 // bytes, and how long until the next: as fast as a good disk
+	fillPause = 20 * time.Millisecond
 	ballast   = "ballast"
 	mountTime = 20 * time.Second
 )
 
 // mountSmall mounts one at dir: an ext4 in a file on a loop device, else a tmpfs. Where neither is allowed it gives
 // nil and no error: the disk is then said to be full by a failpoint in the spool's file system.
-func mountSmall(dir, beside string) (*disk, error) {
+func mountSmall(dir, beside string, mb int) (*disk, error) {
 	image := filepath.Join(beside, "small.img")
 	f, err := os.Create(image)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.Truncate(smallMB<<20), f.Close()); err != nil {
+	if err := errors.Join(f.Truncate(int64(mb)<<20), f.Close()); err != nil {
 		return nil, err
 	}
 	if run("mkfs.ext4", "-q", "-F", "-m", "0", image) == nil && run("mount", "-o", "loop", image, dir) == nil {
 		return &disk{dir, "ext4 on a loop device"}, nil
 	}
 	_ = os.Remove(image)
-	if run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=750", smallMB), "situ-torture", dir) == nil {
+	if run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=750", mb), "situ-torture", dir) == nil {
 		return &disk{dir, "tmpfs"}, nil
 	}
 	return nil, nil
@@ -62,31 +63,37 @@ func (d *disk) String() string {
 
 // full keeps the disk full for a while: what is freed meanwhile, by the engine's merges, is taken too.
 func (d *disk) full(ctx context.Context, long time.Duration, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, long)
-	defer cancel()
-	for ctx.Err() == nil {
-		d.fill(log)
-		pause(ctx, 10*time.Millisecond)
+	var since time.Time // when the last byte was taken
+	for ctx.Err() == nil && (since.IsZero() || time.Since(since) < long) {
+		if d.fill(log) && since.IsZero() {
+			since = time.Now()
+		}
+		pause(ctx, fillPause)
 	}
 	d.free(log)
 }
 
-// fill writes until nothing more fits.
-func (d *disk) fill(log *slog.Logger) {
+// fill takes the next step, and with the last one every byte; true: nothing more fits.
+func (d *disk) fill(log *slog.Logger) (full bool) {
 	f, err := os.OpenFile(filepath.Join(d.at, ballast), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		log.Warn("fill the disk", "err", err)
-		return
+		return true
 	}
 	defer f.Close()
-	if err := reserve(f, smallMB<<20); err != nil {
+	more, err := reserve(f, fillStep)
+	if err != nil {
 		log.Warn("fill the disk", "err", err)
+	}
+	if more {
+		return false
 	}
 	for size := 1 << 20; size >= 512; {
 		if _, err := f.Write(make([]byte, size)); err != nil {
 			size /= 2
 		}
 	}
+	return true
 }
 
 // free gives the room back.

@@ -216,6 +216,7 @@ func (d *drawer) disk() {
 	if small != nil && d.IntN(2) == 0 {
 		d.add("disk", fmt.Sprintf("full for %s", long), func(ctx context.Context) {
 			small.full(ctx, long, d.t.log)
+			d.t.meter.killed("full disk") // the store has ended itself; the time counts from when there is room again
 		})
 		return
 	}

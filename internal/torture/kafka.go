@@ -146,7 +146,7 @@ func (w *kafkaWorld) addGateway(i int, http, mqtt string, bus, points []string) 
 			if err := os.MkdirAll(spools, 0o750); err != nil {
 				return err
 			}
-			if w.small, err = mountSmall(spools, w.cfg.Dir); err != nil {
+			if w.small, err = mountSmall(spools, w.cfg.Dir, spoolsMB); err != nil {
 				return err
 			}
 		}

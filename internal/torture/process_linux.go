@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"io"
 	"os"
 	"syscall"
 
@@ -10,23 +11,18 @@ import (
 // dieWithParent leaves nothing running when the torture itself is killed.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// reserve takes as much of at most size bytes as the file system still has, without writing them.
-func reserve(f *os.File, size int64) error {
+// reserve takes size bytes of the file system without writing them; false: it has less than that left.
+func reserve(f *os.File, size int64) (more bool, err error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
-		return err
+		return false, err
 	}
-	have, err := f.Seek(0, 2)
-	if err != nil {
-		return err
+	if int64(st.Bavail)*st.Bsize <= size {
+		return false, nil
 	}
-	room := min(size, int64(st.Bavail)*st.Bsize-1<<20)
-	if room <= 0 {
-		return nil
+	have, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = unix.Fallocate(int(f.Fd()), 0, have, size)
 	}
-	if err := unix.Fallocate(int(f.Fd()), 0, have, room); err != nil {
-		return err
-	}
-	_, err = f.Seek(0, 2)
-	return err
+	return err == nil, err
 }

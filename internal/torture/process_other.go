@@ -9,4 +9,4 @@ import (
 
 func dieWithParent() *syscall.SysProcAttr { return nil }
 
-func reserve(*os.File, int64) error { return nil }
+func reserve(*os.File, int64) (bool, error) { return false, nil }

@@ -56,13 +56,12 @@ type embeddedWorld struct {
 
 func newEmbeddedWorld(cfg Config, log *slog.Logger) (*embeddedWorld, error) {
 	w := &embeddedWorld{data: filepath.Join(cfg.Dir, "data"), log: log}
-	spools := filepath.Join(w.data, "spool")
-	if err := os.MkdirAll(spools, 0o750); err != nil {
+	if err := os.MkdirAll(w.data, 0o750); err != nil {
 		return nil, err
 	}
 	var err error
 	if slices.Contains(cfg.Faults, "disk") {
-		if w.small, err = mountSmall(spools, cfg.Dir); err != nil {
+		if w.small, err = mountSmall(w.data, cfg.Dir, dataMB); err != nil {
 			return nil, err
 		}
 	}
@@ -87,6 +86,12 @@ func newEmbeddedWorld(cfg Config, log *slog.Logger) (*embeddedWorld, error) {
 
 // spoolBytes is the least bound of a gateway's spools, so that segments are made and freed often.
 const spoolBytes = 64 << 20
+
+// Sizes of small disks, in MiB: under everything, where the store keeps a reserve, and under a gateway's spools.
+const (
+	dataMB   = 1536
+	spoolsMB = 128
+)
 
 // adminKey is the administrator's of what is tortured.
 const adminKey = "situ_torture_0123456789abcdef"

@@ -21,6 +21,7 @@ type Config struct {
 	Readers     int           // statements at once; 0 means 8
 	Writers     int           // feeding INSERTs at once; 0 means 2
 	Grace       time.Duration // for running requests when asked to stop; 0 means 5 s
+	Reserve     uint64        // bytes of its disk that the store leaves alone: below, it ends; 0 means 256 MiB
 	Log         *slog.Logger  // nil discards
 }
 

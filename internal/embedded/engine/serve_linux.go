@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -16,8 +17,8 @@ import (
 // is the whole of the store process: a process can start the engine once.
 //
 // It takes the data directory's lock first, then checks the library against its pin,
-// starts the engine, and listens last, so that a socket that answers is a store that
-// works. When ctx ends it lets running requests finish within cfg.Grace, kills the rest,
+// waits for room on the disk (space_linux.go), starts the engine, and listens last, so that
+// a socket that answers is a store that works. When ctx ends it lets running requests finish within cfg.Grace, kills the rest,
 // and closes the engine.
 func Serve(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
@@ -35,10 +36,23 @@ func Serve(ctx context.Context, cfg Config) error {
 	if err := Verify(cfg.Library, cfg.StateDir); err != nil {
 		return err
 	}
+	room := &space{dir: cfg.DataDir, least: cfg.Reserve, log: cfg.Log, die: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} }}
+	if room.least == 0 {
+		room.least = defaultReserve
+	}
+	if err := room.wait(ctx); err != nil {
+		return err
+	}
 	s, err := start(cfg)
 	if err != nil {
 		return err
 	}
+	s.space = room
+	watching, enough := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { room.watch(watching) })
+	defer watch.Wait()
+	defer enough()
 	err = s.serve(ctx, cfg)
 	s.stop()
 	return err

@@ -27,6 +27,7 @@ type server struct {
 	base  map[string]string // settings of every request
 	hello hello
 	log   *slog.Logger
+	space *space
 
 	readers, writers chan struct{} // slots: statements, and INSERTs that feed rows
 	queries          atomic.Uint64
@@ -128,6 +129,9 @@ func (s *server) insert(c *conn, q *request, a *answer) error {
 	}
 	defer s.buffers.Put(buf)
 	rows, err := c.insert(q.sql, q.parsed.format, &patient{r: q.rows, ctl: a.ctl}, *buf)
+	if err == nil {
+		err = s.space.check()
+	}
 	if err != nil {
 		return err
 	}
