@@ -47,7 +47,8 @@ vet:
 	@go vet ./...
 
 test: engine web vet
-	@set -o pipefail; go test -race -shuffle=on -timeout 15m -json ./... | go run ./internal/tools/testsummary
+	@set -o pipefail; { go test -race -shuffle=on -timeout 15m -json ./...; a=$$?; \
+	go test -json -run TestModel -schedules 100000 ./internal/protocol; exit $$((a | $$?)); } | go run ./internal/tools/testsummary
 	@cd web && npm test
 
 bench:

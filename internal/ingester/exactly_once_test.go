@@ -63,6 +63,10 @@ func (w *world) publish(r *rand.Rand, n int) {
 // run lives and dies with one schedule. The error is what a person would see.
 func (w *world) run(seed uint64) error {
 	r := rand.New(rand.NewPCG(seed, 1))
+	w.publish(r, 1) // the begin of a log is compared by identity, which would hide what is looked for
+	if _, err := life(w.log, w.group, w.store, w.opt, &bomb{at: -1}, w.done); err != nil {
+		return err
+	}
 	w.publish(r, 10+r.IntN(20))
 	w.opt.MaxRows = 1 + r.IntN(12)
 	for deaths := 0; ; deaths++ {

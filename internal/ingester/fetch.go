@@ -33,20 +33,6 @@ func newFetcher(w *worker, watermarks map[sensor.Producer]uint64) *fetcher {
 // give returns a block that is stored.
 func (f *fetcher) give(b *store.Block) { f.spare <- b }
 
-// catchUp reads [from, to) only to know which messages were seen.
-func (f *fetcher) catchUp(ctx context.Context, from, to int64) error {
-	b := sensor.Batch{Watermarks: f.watermarks}
-	for from < to {
-		next, err := f.fetch(ctx, from, to, f.w.opt.MaxRows, &b)
-		if err != nil {
-			return err
-		}
-		from = next
-		b.Reset()
-	}
-	return nil
-}
-
 // exactly reads the block [from, to).
 func (f *fetcher) exactly(ctx context.Context, from, to int64) (*store.Block, error) {
 	b := f.empty()

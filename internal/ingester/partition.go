@@ -92,10 +92,6 @@ func (w *worker) step(ctx context.Context, s protocol.Step) (more bool, err erro
 			}
 			return err
 		})
-	case protocol.CatchUp:
-		if err = w.reader().catchUp(ctx, s.From, s.To); err == nil {
-			w.core.Done()
-		}
 	case protocol.Refetch:
 		err = w.refetch(ctx, s)
 	case protocol.Poll, protocol.Fetch:

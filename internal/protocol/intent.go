@@ -13,12 +13,13 @@ const intentVersion = 1
 // successor needs to make the same block again.
 type Intent struct {
 	Version  int    `json:"v"`
-	Log      string `json:"log"`             // hexadecimal id of the log
-	From     int64  `json:"from"`            // the committed offset
-	To       int64  `json:"to"`              // offset after the last message
-	First    bool   `json:"first,omitempty"` // nothing of this log was stored before
-	Schema   uint32 `json:"schema"`          // newest migration known to the writer
-	Registry uint64 `json:"registry"`        // registry's version at the time, for people
+	Log      string `json:"log"`               // hexadecimal id of the log
+	From     int64  `json:"from"`              // the committed offset
+	To       int64  `json:"to"`                // offset after the last message
+	First    bool   `json:"first,omitempty"`   // nothing of this log was stored before
+	Strange  int64  `json:"strange,omitempty"` // blocks that begin before it are compared by identity
+	Schema   uint32 `json:"schema"`            // newest migration known to the writer
+	Registry uint64 `json:"registry"`          // registry's version at the time, for people
 }
 
 // Encode gives the metadata: JSON.
@@ -34,6 +35,10 @@ func (i *Intent) Encode() string {
 	b = strconv.AppendInt(b, i.To, 10)
 	if i.First {
 		b = append(b, `,"first":true`...)
+	}
+	if i.Strange > 0 {
+		b = append(b, `,"strange":`...)
+		b = strconv.AppendInt(b, i.Strange, 10)
 	}
 	b = append(b, `,"schema":`...)
 	b = strconv.AppendUint(b, uint64(i.Schema), 10)

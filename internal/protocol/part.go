@@ -66,7 +66,7 @@ func (p *Part) Next() PartStep {
 		return PartStep{Do: PartDone}
 	case !p.looked:
 		return PartStep{Do: PartLook}
-	case p.missing == 0:
+	case p.missing == 0, p.tries == 1 && p.broken.has(emptyTokensArePassed):
 		return PartStep{Do: PartDone}
 	case p.tries > partTries:
 		return PartStep{Do: PartFail}
@@ -92,9 +92,11 @@ func (p *Part) Inserted() {
 	p.tries++
 }
 
-// Late says that more than a Lease has gone by since the part was announced or looked at.
+// Late says that more than a Lease has gone by since the part was announced or looked at. Tokens may have been forgotten
+// meanwhile, so it begins with the first one again, as everybody does.
 func (p *Part) Late() {
-	if !p.broken.has(lateIsDoubtful) && !p.inserted {
-		p.doubtful, p.looked = true, false
+	if p.inserted && !p.doubtful || p.broken.has(lateIsDoubtful) {
+		return
 	}
+	*p = Part{doubtful: true, broken: p.broken}
 }

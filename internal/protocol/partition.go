@@ -13,9 +13,8 @@ type Do uint8
 // again, and by Refused, which ends it.
 const (
 	AskLog   Do = iota // id and bounds of the log, committed position: Standing
-	AskStore           // newest blocks of Log: Found
+	AskStore           // newest blocks of Log: Found; AskLog may follow once more
 	AskSeen            // highest seqs that the store has by way of other logs: Seen
-	CatchUp            // read [From, To) for the watermarks alone: Done
 	Refetch            // read the block [From, To) again: Done
 	Poll               // take the next block, from From on, if there is one now: Fetched, or Nothing
 	Fetch              // wait for it: Fetched
@@ -27,7 +26,7 @@ const (
 	Stop               // no more: Err tells why
 )
 
-var doNames = [...]string{"position", "recover", "seen", "catchup", "refetch", "poll", "fetch", "commit", "repeats", "rows", "beside", "record", "stop"}
+var doNames = [...]string{"position", "recover", "seen", "refetch", "poll", "fetch", "commit", "repeats", "rows", "beside", "record", "stop"}
 
 func (d Do) String() string { return doNames[d] }
 
@@ -43,7 +42,7 @@ type Step struct {
 
 // Partition takes one partition of a log into the store, block after block:
 //
-//	AskLog -> AskStore [-> AskSeen] [-> CatchUp] [-> Refetch -> the block's writes] -> Poll -> ...
+//	AskLog -> AskStore [-> AskSeen] [-> Refetch -> the block's writes] -> Poll -> ...
 //	Poll [-> Commit, the offset alone -> Fetch] -> Commit, offset and intent -> Before -> Rows -> Beside -> Record -> Poll
 //
 // It holds for one ownership of the partition: whoever takes it over begins with a new one.
@@ -60,6 +59,7 @@ type Partition struct {
 	settle   bool
 	replay   bool
 	doubtful bool
+	odd      *disagreement // what was found last and did not fit
 	err      error
 
 	broken rule
@@ -89,8 +89,6 @@ func (p *Partition) Err() error { return p.err }
 func (p *Partition) Next() Step {
 	s := Step{Do: p.at, Log: p.known.Log}
 	switch p.at {
-	case CatchUp:
-		s.From, s.To = p.plan.ReadFrom, p.plan.Offset
 	case Commit:
 		s.Position, s.Settle = p.commit, p.settle
 		fallthrough
@@ -120,16 +118,36 @@ func (p *Partition) Found(newest, before *StoredBlock) {
 	}
 	plan, err := MakePlan(p.known)
 	if err != nil {
-		p.Refused(err)
+		p.disagree(err)
 		return
 	}
 	p.plan = plan
-	p.pos.first, p.pos.offset = plan.First, plan.Offset
+	p.pos.first, p.pos.offset, p.pos.strange = plan.First, plan.Offset, plan.Strange
+	if p.broken.has(beginningsAreDoubtful) {
+		p.pos.strange = 0
+	}
 	if plan.First && !p.broken.has(watermarksOutliveTheLog) {
 		p.at = AskSeen
 		return
 	}
 	p.begin()
+}
+
+// disagreement is what MakePlan refused.
+type disagreement struct {
+	committed Position
+	newest    int64
+}
+
+// disagree looks again before it stops: the position and the blocks are not read at one moment, and whoever has lost the
+// partition without knowing it may see the steps of its successor in between.
+func (p *Partition) disagree(err error) {
+	odd := disagreement{p.known.Committed, p.known.Newest.To}
+	if p.odd != nil && *p.odd == odd || p.broken.has(disagreementsAreReread) {
+		p.Refused(err)
+		return
+	}
+	p.odd, p.at = &odd, AskLog
 }
 
 // Seen answers AskSeen. A gateway whose range was stored by way of a log that is gone may send it again to this one.
@@ -139,15 +157,11 @@ func (p *Partition) Seen(w sensor.Watermarks) {
 }
 
 func (p *Partition) begin() {
-	switch {
-	case p.plan.ReadFrom < p.plan.Offset:
-		p.at = CatchUp
-	case p.plan.Replay != nil:
+	p.at = Poll
+	if p.plan.Replay != nil {
 		p.replay, p.at = true, Refetch
 		p.doubtful = !p.broken.has(replayIsDoubtful)
 		p.pos.resume(p.plan.Replay.To)
-	default:
-		p.at = Poll
 	}
 }
 
@@ -158,7 +172,7 @@ func (p *Partition) Fetched(to int64, registry uint64) {
 		p.Refused(err)
 		return
 	}
-	p.commit, p.announce, p.doubtful = c, true, false
+	p.commit, p.announce, p.doubtful = c, true, p.pos.offset < p.pos.strange
 	switch {
 	case p.broken.has(intentBeforeInsert):
 		p.at = Before
@@ -180,9 +194,6 @@ func (p *Partition) Nothing() {
 // Done answers the steps that only succeed.
 func (p *Partition) Done() {
 	switch p.at {
-	case CatchUp:
-		p.plan.ReadFrom = p.plan.Offset
-		p.begin()
 	case Refetch:
 		if p.at = Before; p.plan.Stored {
 			p.stored()

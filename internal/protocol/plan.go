@@ -53,9 +53,9 @@ type Known struct {
 type Plan struct {
 	First      bool // nothing of this log was ever stored
 	Watermarks map[sensor.Producer]uint64
-	ReadFrom   int64   // [ReadFrom, Offset) only raises the watermarks
 	Offset     int64   // everything before is stored
 	Replay     *Intent // block to store again, from Offset
+	Strange    int64   // blocks that begin before it may be stored in part, and nothing says how: they are compared
 	Stored     bool    // the replayed block is known to be stored: only its commit is missing
 }
 
@@ -71,7 +71,7 @@ func MakePlan(k Known) (Plan, error) {
 			return Plan{}, fmt.Errorf("partition %d: nothing is committed, but the store has log %s up to offset %d: %w; "+
 				"bring the commit file back, or give the spool a new name and epoch by moving it away", k.Partition, k.Log, k.Newest.To, ErrCommitsBehind)
 		}
-		return Plan{First: true, ReadFrom: k.First, Offset: k.First}, nil
+		return Plan{First: true, Offset: k.First, Strange: k.Next}, nil
 	}
 	p := Plan{Offset: s, Replay: i}
 	end := s
@@ -79,7 +79,7 @@ func MakePlan(k Known) (Plan, error) {
 		if err := checkIntent(k, i); err != nil {
 			return Plan{}, err
 		}
-		end, p.First = i.To, i.First
+		end, p.First, p.Strange = i.To, i.First, min(i.Strange, k.Next)
 	}
 	if end > k.Next && !k.broken.has(logsNeverShrink) {
 		return Plan{}, fmt.Errorf("partition %d: offset %d was committed with a block up to %d, and the log ends at %d: %w; messages "+
@@ -91,36 +91,32 @@ func MakePlan(k Known) (Plan, error) {
 			"the commit file is an old copy: bring the newest back", k.Partition, end, k.Log, k.Newest.To, ErrCommitsBehind)
 	}
 	p.Stored = i != nil && k.NewestFound && k.Newest.To == i.To && k.Newest.From == i.From
-	return p, p.restore(k)
+	return p, p.restore(k, end)
 }
 
-// restore finds the watermarks as of the committed offset.
-func (p *Plan) restore(k Known) error {
+// restore finds the watermarks as of the committed offset. If the store has lost blocks since (an old copy of it was put
+// back), those are stored again, as long as the log has them: blocks up to end may be there in part.
+func (p *Plan) restore(k Known, end int64) error {
 	s := k.Committed.Offset
-	switch {
-	case k.broken.has(watermarksAreRestored):
-		p.ReadFrom = s
-		return nil
-	case k.broken.has(watermarksAreOfTheOffset) && k.NewestFound:
-		k.Before, k.BeforeFound = k.Newest, true
-	}
-	if !k.BeforeFound {
-		if !p.First && !k.broken.has(storeHasTheBlocks) {
-			*p = Plan{}
-			return fmt.Errorf("partition %d: offset %d is committed, but the store has no block of log %s: %w; "+
-				"it is another store, or was emptied: connect the one that has them, or, to begin the history anew with what "+
-				"the log still holds (from %d), remove the group's commits", k.Partition, s, k.Log, ErrStoreBehind, k.First)
-		}
-		p.ReadFrom = s
+	if k.broken.has(watermarksAreRestored) || !k.BeforeFound && p.First {
 		return nil
 	}
-	p.Watermarks, p.ReadFrom = k.Before.Watermarks, min(k.Before.To, s)
-	if p.ReadFrom < s && p.ReadFrom < k.First && !k.broken.has(storeHasTheBlocks) {
-		first := *p
+	if !k.BeforeFound && !k.broken.has(storeHasTheBlocks) {
+		*p = Plan{}
+		return fmt.Errorf("partition %d: offset %d is committed, but the store has no block of log %s: %w; "+
+			"it is another store, or was emptied: connect the one that has them, or, to begin the history anew with what "+
+			"the log still holds (from %d), remove the group's commits", k.Partition, s, k.Log, ErrStoreBehind, k.First)
+	}
+	p.Watermarks = k.Before.Watermarks
+	if k.Before.To == s || k.broken.has(lostBlocksAreStoredAgain) || !k.BeforeFound {
+		return nil
+	}
+	if k.Before.To < k.First {
 		*p = Plan{}
 		return fmt.Errorf("partition %d: the store's last block before offset %d ends at %d, and the log begins at %d: %w; "+
-			"the store is an old copy: bring the newest back", k.Partition, s, first.ReadFrom, k.First, ErrStoreBehind)
+			"the store is an old copy: bring the newest back", k.Partition, s, k.Before.To, k.First, ErrStoreBehind)
 	}
+	p.Offset, p.Strange, p.Replay, p.Stored = k.Before.To, max(p.Strange, end), nil, false
 	return nil
 }
 

@@ -24,20 +24,26 @@ func TestPlan(t *testing.T) {
 		err  error
 		says string // what the error tells a person to do
 	}{
-		{"nothing was ever done", Known{First: 1, Next: 50, Committed: at(-1, "")}, Plan{First: true, ReadFrom: 1, Offset: 1}, nil, ""},
+		{"nothing was ever done", Known{First: 1, Next: 50, Committed: at(-1, "")}, Plan{First: true, Offset: 1, Strange: 50}, nil, ""},
 		{"first block, died before its rows", Known{First: 1, Next: 50, Committed: at(1, meta(1, 20, true))},
-			Plan{First: true, ReadFrom: 1, Offset: 1}, nil, ""},
+			Plan{First: true, Offset: 1}, nil, ""},
 		{"first block, died before its last commit", Known{First: 1, Next: 50, Committed: at(1, meta(1, 20, true)), Newest: block(1, 20), NewestFound: true},
-			Plan{First: true, ReadFrom: 1, Offset: 1, Stored: true}, nil, ""},
+			Plan{First: true, Offset: 1, Stored: true}, nil, ""},
 		{"clean stop", Known{First: 15, Next: 50, Committed: at(20, ""), Newest: block(1, 20), NewestFound: true, Before: block(1, 20), BeforeFound: true},
-			Plan{Watermarks: wm, ReadFrom: 20, Offset: 20}, nil, ""},
+			Plan{Watermarks: wm, Offset: 20}, nil, ""},
 		{"died in a block", Known{First: 15, Next: 50, Committed: at(20, meta(20, 30, false)), Newest: block(1, 20), NewestFound: true, Before: block(1, 20), BeforeFound: true},
-			Plan{Watermarks: wm, ReadFrom: 20, Offset: 20}, nil, ""},
+			Plan{Watermarks: wm, Offset: 20}, nil, ""},
 		{"died after a block's record", Known{First: 15, Next: 50, Committed: at(20, meta(20, 30, false)), Newest: block(20, 30), NewestFound: true, Before: block(1, 20), BeforeFound: true},
-			Plan{Watermarks: wm, ReadFrom: 20, Offset: 20, Stored: true}, nil, ""},
-		{"the last record is lost, the log still has the block", Known{First: 5, Next: 50, Committed: at(20, ""), Newest: block(1, 10), NewestFound: true, Before: block(1, 10), BeforeFound: true},
-			Plan{Watermarks: wm, ReadFrom: 10, Offset: 20}, nil, ""},
-		{"the last record is lost, and the log trimmed", Known{First: 15, Next: 50, Committed: at(20, ""), Newest: block(1, 10), NewestFound: true, Before: block(1, 10), BeforeFound: true},
+			Plan{Watermarks: wm, Offset: 20, Stored: true}, nil, ""},
+		{"the store lost a block, the log still has it", Known{First: 5, Next: 50, Committed: at(20, ""), Newest: block(1, 10), NewestFound: true, Before: block(1, 10), BeforeFound: true},
+			Plan{Watermarks: wm, Offset: 10, Strange: 20}, nil, ""},
+		{"the store lost a block while another was under way", Known{First: 5, Next: 50, Committed: at(20, meta(20, 30, false)), Newest: block(1, 10), NewestFound: true, Before: block(1, 10), BeforeFound: true},
+			Plan{Watermarks: wm, Offset: 10, Strange: 30}, nil, ""},
+		{"the log ends before the commit", Known{First: 1, Next: 15, Committed: at(20, ""), Newest: block(1, 20), NewestFound: true, Before: block(1, 20), BeforeFound: true},
+			Plan{}, ErrLogShrank, "bring the log back"},
+		{"the log ends inside the block under way", Known{First: 1, Next: 25, Committed: at(20, meta(20, 30, false)), Newest: block(1, 20), NewestFound: true, Before: block(1, 20), BeforeFound: true},
+			Plan{}, ErrLogShrank, "bring the log back"},
+		{"the store lost a block, and the log trimmed", Known{First: 15, Next: 50, Committed: at(20, ""), Newest: block(1, 10), NewestFound: true, Before: block(1, 10), BeforeFound: true},
 			Plan{}, ErrStoreBehind, "bring the newest back"},
 		{"another store", Known{First: 15, Next: 50, Committed: at(20, "")}, Plan{}, ErrStoreBehind, "remove the group's commits"},
 		{"another store, in a block", Known{First: 15, Next: 50, Committed: at(20, meta(20, 30, false))}, Plan{}, ErrStoreBehind, "connect the one that has them"},
@@ -60,8 +66,9 @@ func TestPlan(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if (got.Replay != nil) != (c.k.Committed.Meta != "") || len(got.Watermarks) != len(c.want.Watermarks) ||
-			got.First != c.want.First || got.ReadFrom != c.want.ReadFrom || got.Offset != c.want.Offset || got.Stored != c.want.Stored {
+		if (got.Replay != nil) != (c.k.Committed.Meta != "" && got.Offset == c.k.Committed.Offset) || len(got.Watermarks) != len(c.want.Watermarks) ||
+			got.First != c.want.First || got.Offset != c.want.Offset || got.Stored != c.want.Stored ||
+			got.Strange != c.want.Strange {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", c.name, got, c.want)
 		}
 	}

@@ -11,24 +11,23 @@ const Lease = 10 * time.Second
 type rule uint32
 
 const (
-	sendsOneAfterAnother     rule = 1 << iota // Sender: an unresolved range is sent again
-	sendsOneAtATime                           // Sender: nothing is sent past it
+	sendsUntilTaken          rule = 1 << iota // Sender
 	intentBeforeInsert                        // Partition
 	insertBeforeCommit                        // Partition
 	recordBeforeCommit                        // Partition
 	replayIsDoubtful                          // Partition
 	unknownIsDoubtful                         // Partition: after an insert without an answer
+	disagreementsAreReread                    // Partition
+	beginningsAreDoubtful                     // Partition: a log without a position
 	lateIsDoubtful                            // Partition, Part
 	commitsAreSettled                         // Partition
-	watermarksAreRestored                     // Plan
-	watermarksAreOfTheOffset                  // Plan: as of the committed offset, not the newest
-	watermarksOutliveTheLog                   // Partition: of other logs, when this one is new
-	gapsInTheLogStop                          // Partition: an offset that is not there
-	logsNeverShrink                           // Plan
-	storeHasTheBlocks                         // Plan
-	commitsHaveTheBlocks                      // Plan
-	freedWhenStored                           // Trimmable
-	epochRises                                // NextEpoch
+	watermarksOutliveTheLog                   // Partition: those of other logs, when this one is new
+	watermarksAreRestored                     // MakePlan
+	lostBlocksAreStoredAgain                  // MakePlan: those that the store has lost since the commit
+	logsNeverShrink                           // MakePlan
+	storeHasTheBlocks                         // MakePlan
+	commitsHaveTheBlocks                      // MakePlan
+	emptyTokensArePassed                      // Part: tokens without rows
 )
 
 func (r rule) has(x rule) bool { return r&x != 0 }

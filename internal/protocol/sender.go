@@ -54,7 +54,7 @@ func (s *Sender) Begin(to uint64) error {
 // next one, from Next. one says that the range is a single message, which cannot be cut: it is sent until it is taken.
 func (s *Sender) Answered(a Answer, one bool) (again bool) {
 	switch {
-	case a == OK || a == Unknown && s.broken.has(sendsOneAfterAnother):
+	case a == OK || a == Unknown && s.broken.has(sendsUntilTaken):
 		if s.limit *= 2; s.limit > s.most { // what was too large once may be so again: grow slowly
 			s.limit = 0
 		}
