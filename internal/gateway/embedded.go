@@ -27,7 +27,11 @@ type front struct {
 
 // Connect implements broker.Handler.
 func (f *front) Connect(c *broker.Client, k broker.Connect) (broker.Session, broker.Accepted, error) {
-	scope, ok := f.credentials.CheckCredential(k.User, k.Password)
+	scope, own := f.g.canary.admits(k.User, k.Password)
+	ok := own
+	if !own {
+		scope, ok = f.credentials.CheckCredential(k.User, k.Password)
+	}
 	if !ok && k.User == "" && len(k.Password) == 0 && f.anonymous {
 		scope, ok = "*", true
 	}
@@ -42,6 +46,9 @@ func (f *front) Connect(c *broker.Client, k broker.Connect) (broker.Session, bro
 		return nil, broker.Accepted{}, err
 	}
 	s := &session{client: c, user: k.User, scope: scope, worker: f.g.newWorker(nil), inflight: hold, logger: f.g.cfg.Logger, m: f.g.metrics}
+	if own {
+		s.worker.normalizer = f.g.canary.cfg.Normalizer()
+	}
 	s.acks.release = s.acknowledge
 	return s, broker.Accepted{Present: present, Keep: min(k.Keep, inflight.DefaultExpiry)}, nil
 }

@@ -47,6 +47,7 @@ type Config struct {
 	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
 	Sessions    string                       // journal of the MQTT sessions; "" = QoS 2 holds as long as the process
 	Clock       func() time.Time             // nil = the wall clock
+	Canary      Canary
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
 }
@@ -59,6 +60,7 @@ type Gateway struct {
 	front     *broker.Server // nil: none
 	sessions  *inflight.Table
 	pullers   []*puller
+	canary    *canary // nil: none
 	metrics   *metrics
 }
 
@@ -95,6 +97,9 @@ func New(cfg Config) (*Gateway, error) {
 		seen[s.Name] = true
 		name := g.spools[sensor.Live].Producer().Gateway
 		g.pullers = append(g.pullers, newPuller(s, name, g.newWorker(s), cfg.Logger, g.metrics))
+	}
+	if err := g.openCanary(cfg.Canary); err != nil {
+		return nil, err
 	}
 	if cfg.Listen == "" {
 		return g, nil
@@ -148,6 +153,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		})
 	}
 	eg.Go(func() error { return g.measure(ctx) })
+	if g.canary != nil {
+		eg.Go(func() error { return g.canary.run(ctx) })
+	}
 	return eg.Wait()
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func newRig(t *testing.T, change func(*Config, *normalize.Options)) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.g.Run(ctx) }()
-	r.stop = func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -87,7 +88,7 @@ func newRig(t *testing.T, change func(*Config, *normalize.Options)) *rig {
 		if err := r.reg.Close(); err != nil {
 			t.Error(err)
 		}
-	}
+	})
 	t.Cleanup(r.stop)
 	return r
 }

@@ -18,6 +18,8 @@ type metrics struct {
 	commitSize   prometheus.Histogram
 	spoolBytes   *prometheus.GaugeVec // lane
 	clients      prometheus.GaugeFunc
+	canaryAck    prometheus.Histogram
+	canaryLost   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
@@ -46,6 +48,11 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 			Help: "Records in one group commit.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
 		clients: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "situ_gateway_clients", Help: "Open MQTT connections."}, clients),
 	}
+	m.canaryAck = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "situ_canary_ack_seconds",
+		Help: "Time from the canary's PUBLISH to its PUBACK.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)})
+	m.canaryLost = prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_canary_unacknowledged_total",
+		Help: "Readings of the canary that were not acknowledged (nothing is promised for them)."})
+	reg.MustRegister(m.canaryAck, m.canaryLost)
 	reg.MustRegister(m.pullUp, m.spoolBytes, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
 	return m
 }

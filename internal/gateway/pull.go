@@ -25,10 +25,12 @@ type puller struct {
 	source *Source
 	client string
 	worker *worker
+	canary *worker // nil until the canary comes this way
 	logger *slog.Logger
 	m      *metrics
 	acks   ackQueue[*delivery]
 	acked  atomic.Uint64 // messages acknowledged to the broker
+	known  atomic.Bool   // the broker keeps a session for us: what is published from now on comes
 
 	mu      sync.Mutex           // guards what follows
 	waiting map[uint16]*delivery // by packet id: stored or being stored, not yet acknowledged
@@ -122,6 +124,7 @@ func (p *puller) session(ctx context.Context) error {
 	if err := p.subscribe(ctx, c); err != nil {
 		return err
 	}
+	p.known.Store(true)
 	p.logger.Info("source connected", "topics", strings.Join(p.source.Topics, " "))
 	p.m.pullUp.WithLabelValues(p.source.Name).Set(1)
 	defer p.m.pullUp.WithLabelValues(p.source.Name).Set(0)
@@ -170,9 +173,10 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 		p.m.redelivered.Inc()
 		return
 	}
-	parts := p.worker.build(msg.Topic(), msg.Payload(), p.source.origin(p.client, msg))
+	w := p.reader(msg.Topic())
+	parts := w.build(msg.Topic(), msg.Payload(), p.source.origin(p.client, msg))
 	if qos == 0 {
-		if err := p.worker.append(parts, spool.Ack{}); err != nil {
+		if err := w.append(parts, spool.Ack{}); err != nil {
 			p.m.lost.WithLabelValues(refusalOf(err)).Inc()
 			p.fail(err)
 		}
@@ -183,9 +187,22 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 	p.waiting[id] = d
 	p.mu.Unlock()
 	token := p.acks.add(d, parts)
-	if err := p.worker.append(parts, spool.Ack{To: p, Token: token}); err != nil {
+	if err := w.append(parts, spool.Ack{To: p, Token: token}); err != nil {
 		p.refused(token, err)
 	}
+}
+
+// reader is the worker for a topic: the canary's own one takes a Thing that nobody has registered.
+func (p *puller) reader(topic string) *worker {
+	c := p.worker.g.canary
+	if !p.source.Canary || c == nil || topic != c.topic {
+		return p.worker
+	}
+	if p.canary == nil {
+		p.canary = p.worker.g.newWorker(p.source)
+		p.canary.normalizer = c.cfg.Normalizer()
+	}
+	return p.canary
 }
 
 // again puts a redelivered message's handle in place of the old one, if its first delivery is still on its way.

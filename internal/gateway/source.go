@@ -23,6 +23,7 @@ type Source struct {
 	Protocol string          `yaml:"protocol,omitempty"` // "" = the topic's last level, as in situ's own topics
 	Owner    string          `yaml:"owner,omitempty"`    // owner of Things whose topic names none
 	CRS      geo.CRS         `yaml:"crs,omitempty"`      // datum of positions in payloads
+	Canary   bool            `yaml:"canary,omitempty"`   // this broker lets situ publish its canary there; the topics must bring it back
 	Settings decode.Settings `yaml:",inline"`
 
 	brokerName string // Broker as dead letters show it; made with the first message

@@ -60,6 +60,7 @@ type Options struct {
 	Ledger       func() Ledger     // needed; gives the newest version, asked once a message
 	Divisions    *geo.Divisions    // gives auto-registered Things their district; nil = none
 	AutoRegister bool              // take unknown Things and properties, and declare them
+	Class        sensor.OwnerClass // of Things so declared; unknown but for situ's own
 }
 
 // Source is what is known of a message beside its payload.

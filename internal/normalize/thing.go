@@ -128,7 +128,7 @@ func (n *Normalizer) due(last int64) bool {
 // declareThing declares an auto-registered Thing with the place of its first reading.
 func (n *Normalizer) declareThing(t *thing, serial string, original geo.LonLat, crs geo.CRS, at geo.LonLat, placed bool) {
 	t.declared = n.live.Arrival
-	d := &sensor.Thing{ID: t.id, Serial: serial, Auto: true}
+	d := &sensor.Thing{ID: t.id, Class: n.opt.Class, Serial: serial, Auto: true}
 	if placed {
 		d.Placed, d.CRS, d.Original, d.Location = true, crs, original, at
 		if n.opt.Divisions != nil {
