@@ -86,7 +86,7 @@ func begin(t testing.TB, data string, args ...string) *life {
 	t.Helper()
 	all := append([]string{"run", "--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--clickhouse-http", ""}, args...)
 	l := &life{cmd: exec.Command(program(t), all...), ended: make(chan struct{}), Server: apptest.Server{Data: data}}
-	l.cmd.Env = append(os.Environ(), "SITU_ADMIN_KEY="+apptest.Key)
+	l.cmd.Env = append(os.Environ(), "SITU_ADMIN_KEY="+apptest.Key, "SITU_CANARY=0s") // tests count; --canary is for those about it
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.log
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)

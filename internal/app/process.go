@@ -57,6 +57,8 @@ type process struct {
 	store     atomic.Pointer[store.Store] // nil until it answers and its tables are there
 	ingester  atomic.Pointer[ingester.Ingester]
 	live      *livestate.State
+	canaries  *query.Canaries
+	audit     *query.Audit
 	gateway   *gateway.Gateway
 	web       net.Listener
 	clickweb  net.Listener // nil: off

@@ -30,6 +30,9 @@ type Config struct {
 	EngineMemory   uint64 `help:"Bytes the engine may use." default:"2147483648" env:"SITU_ENGINE_MEMORY"`
 	SpoolBytes     int64  `help:"Bound of the spool on disk." default:"8589934592" env:"SITU_SPOOL_BYTES"`
 	Gateway        string `help:"Name of this gateway; default: made at the first start." env:"SITU_GATEWAY"`
+
+	Canary time.Duration `help:"How often the gateway's canary sings: a reading of its own that goes the whole way; 0 = never." default:"10s" env:"SITU_CANARY"`
+
 	Ledger
 	host.TLS
 

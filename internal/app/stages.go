@@ -32,6 +32,7 @@ func (p *process) openGateway(context.Context) (err error) {
 		Listen: p.cfg.MQTT, TLS: p.tls, Anonymous: p.cfg.anonymousMQTT(), Credentials: p.registry, Sources: p.cfg.sources(),
 		Protocols:  all.Protocols(),
 		Normalizer: p.newNormalizer,
+		Canary:     gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Spools:     p.spools, Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {
@@ -67,6 +68,10 @@ func (p *process) run(ctx context.Context) error {
 func (p *process) openLive() {
 	p.live = livestate.New(query.Meta{Registry: p.registry, Catalogue: p.catalogue}, p.catalogue, time.Now())
 	p.live.Register(p.metrics, time.Now)
+	p.canaries = query.NewCanaries(p.metrics, p.logger, time.Now)
+	if p.cfg.History == "on" {
+		p.audit = query.NewAudit(p.metrics, p.logger, time.Now)
+	}
 }
 
 // announce prints where situ is to be found.
@@ -187,7 +192,7 @@ func (p *process) waitStore(ctx context.Context) (*store.Store, error) {
 func (p *process) runFeed(ctx context.Context) error {
 	p.ready.Set("live", "loading the newest values")
 	f := query.Feed{Log: p.bus, Live: p.live, Registry: p.registry, Catalog: p.catalogue, Store: p.store.Load, Logger: p.logger,
-		From: p.committed, Loaded: func() { p.ready.Set("live", "") }, Copied: func() { p.ready.Set("names", "") }, Hold: p.hold}
+		From: p.committed, Seen: p.canaries.Seen, Loaded: func() { p.ready.Set("live", "") }, Copied: func() { p.ready.Set("names", "") }, Hold: p.hold}
 	return f.Run(ctx, p.cfg.History == "on" && (p.engine != nil || p.cfg.ClickHouse != ""))
 }
 
@@ -261,6 +266,10 @@ func (p *process) runHTTP(ctx context.Context) error {
 		eg.Go(func() error { return server.ServeClickHouse(ctx, p.clickweb) })
 	}
 	eg.Go(func() error { return p.status.keep(ctx, p) })
+	if p.audit != nil {
+		eg.Go(func() error { return p.audit.Run(ctx, p.asked) })
+		eg.Go(func() error { return p.canaries.Watch(ctx, p.asked) })
+	}
 	return eg.Wait()
 }
 
@@ -268,6 +277,20 @@ func (p *process) runHTTP(ctx context.Context) error {
 func (p *process) newNormalizer() *normalize.Normalizer {
 	return normalize.New(normalize.Options{Catalogue: p.catalogue, Divisions: p.divisions, AutoRegister: p.cfg.autoRegister(),
 		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
+}
+
+// newCanaryNormalizer makes the one of the gateway's own canary, which nobody registers.
+func (p *process) newCanaryNormalizer() *normalize.Normalizer {
+	return normalize.New(normalize.Options{Catalogue: p.catalogue, AutoRegister: true, Class: sensor.Government,
+		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
+}
+
+// asked is the store as those who watch it see it; nil while there is none.
+func (p *process) asked() query.Watched {
+	if s := p.store.Load(); s != nil {
+		return s
+	}
+	return nil
 }
 
 // notReady is /readyz: what this process has noted, and what its ingester says of itself.

@@ -80,6 +80,8 @@ func (p *process) statusNow() query.Status {
 		age := time.Since(live.NewestArrive).Seconds()
 		s.AgeS = &age
 	}
+	s.Balance, s.Canaries = p.audit.Summary(), p.canaries.List()
+	s.Things = max(s.Things-len(s.Canaries), 0) // they are no Things of the city
 	s.Sets = []string{}
 	for _, n := range p.live.Sets() {
 		if prop, ok := p.catalogue.ByNumber(n); ok {

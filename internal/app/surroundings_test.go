@@ -243,6 +243,12 @@ func TestHistoryOffAndOnAgain(t *testing.T) {
 	data := apptest.Dir(t)
 	r := run(t, data, open)
 	r.Publish(t, "situ/v1/me/shed/json", `{"temperature":1}`)
+	apptest.Until(t, time.Minute, func() string { // else it is one of those that the spool may give up
+		if n := r.Store(t, "SELECT count() AS n FROM situ.observations")[0].Int(t, "n"); n != 1 {
+			return fmt.Sprintf("%d rows are stored", n)
+		}
+		return ""
+	})
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (j *Journey) start(ctx context.Context) error {
 		return err
 	}
 	j.url = "http://" + web
-	j.cmd = exec.Command(j.Self, "run", "--data", j.Data, "--http", web, "--mqtt", j.mqtt, "--clickhouse-http", "", "--auto-register", "--log-level", "warn")
+	j.cmd = exec.Command(j.Self, "run", "--data", j.Data, "--http", web, "--mqtt", j.mqtt, "--clickhouse-http", "", "--auto-register", "--canary", "0s", "--log-level", "warn")
 	j.cmd.Env = append(os.Environ(), "SITU_ADMIN_KEY="+benchKey)
 	if j.Profile != "" {
 		j.cmd.Env = append(j.cmd.Env, "SITU_CPU_PROFILE="+j.Profile)

@@ -28,8 +28,9 @@ type Feed struct {
 	Catalog  *sensor.Catalogue
 	Store    func() *store.Store // nil result: no history now
 	Logger   *slog.Logger
-	Loaded   func() // called once, when the live state holds what the store had
-	Copied   func() // called whenever the store has the whole registry; nil = nobody wants to know
+	Seen     func(b *sensor.Batch, at time.Time) // told of every batch of the log that the live state has applied; nil = nobody wants to know
+	Loaded   func()                              // called once, when the live state holds what the store had
+	Copied   func()                              // called whenever the store has the whole registry; nil = nobody wants to know
 }
 
 const (
@@ -136,6 +137,9 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 			}
 		}
 		f.Live.Apply(&b, time.Now())
+		if f.Seen != nil {
+			f.Seen(&b, time.Now())
+		}
 		from = next
 		advance(next)
 	}

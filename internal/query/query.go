@@ -89,6 +89,9 @@ type Status struct {
 	Rates        Rates     `json:"rates"`
 	AgeS         *float64  `json:"age_s,omitempty" doc:"age of the newest value, seconds"`
 	Sets         []string  `json:"sets" doc:"properties that have values on the map"`
+
+	Balance  *BalanceSummary `json:"balance,omitempty" doc:"absent without history, and before it was counted once"`
+	Canaries []CanaryState   `json:"canaries" doc:"one a gateway"`
 }
 
 // Rates are means over the last seconds.

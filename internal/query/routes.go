@@ -187,7 +187,7 @@ func (s *Server) things(ctx context.Context, in *thingsInput) (*body[ThingPage],
 	page := ThingPage{Things: []ThingSummary{}}
 	q, now, scope := strings.ToLower(in.Q), time.Now(), scopeOf(ctx)
 	for t := range s.cfg.Registry.Snapshot().ThingsFrom(from) {
-		if in.Place == "none" && t.Placed || !scope.Has(sensor.StratumOf(t.Class, t.Grade)) || t.Retired ||
+		if in.Place == "none" && (t.Placed || t.ID.IsCanary()) || !scope.Has(sensor.StratumOf(t.Class, t.Grade)) || t.Retired ||
 			q != "" && !strings.Contains(strings.ToLower(string(t.ID)+" "+t.Name), q) {
 			continue
 		}

@@ -95,19 +95,25 @@ func (b *Balance) Total() (sum Account) {
 
 // ClosedUntil is the time up to which everything that arrived is in the balance: the earliest over the gateways that
 // were heard in its hours, each as far as its live lane has come. Zero: nothing is closed.
-func (b *Balance) ClosedUntil() (until time.Time) {
+func (b *Balance) ClosedUntil() time.Time {
+	until, _ := b.Held()
+	return until
+}
+
+// Held is ClosedUntil, and the gateway that is farthest behind.
+func (b *Balance) Held() (until time.Time, gateway string) {
 	newest := map[string]time.Time{}
 	for _, c := range b.Closed {
 		if c.Lane == sensor.Live && c.Until.After(newest[c.Gateway]) && !c.Until.Before(b.From) {
 			newest[c.Gateway] = c.Until
 		}
 	}
-	for _, t := range newest {
-		if until.IsZero() || t.Before(until) {
-			until = t
+	for name, t := range newest {
+		if until.IsZero() || t.Before(until) || t.Equal(until) && name < gateway {
+			until, gateway = t, name
 		}
 	}
-	return until
+	return until, gateway
 }
 
 // Only leaves out what is another owner's. What has no owner stays: it may be anybody's. "" leaves everything.

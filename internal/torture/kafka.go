@@ -132,7 +132,7 @@ func (w *kafkaWorld) addGateway(i int, http, mqtt string, bus, points []string) 
 		}
 		http = list[0]
 	}
-	argv := slices.Concat([]string{w.program("gateway"), "--data", w.dir(name), "--gateway", name, "--http", http, "--mqtt", mqtt, "--auto-register",
+	argv := slices.Concat([]string{w.program("gateway"), "--data", w.dir(name), "--gateway", name, "--http", http, "--mqtt", mqtt, "--auto-register", "--canary", "0s",
 		"--registry", "http://" + w.ready[0], "--spool-bytes", fmt.Sprint(spoolBytes)}, bus)
 	if i == 0 {
 		config := filepath.Join(w.cfg.Dir, "sources.yaml")

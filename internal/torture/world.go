@@ -75,7 +75,7 @@ func newEmbeddedWorld(cfg Config, log *slog.Logger) (*embeddedWorld, error) {
 	}
 	gateway, _, ingester := failpoint.Points()
 	w.run = &process{name: "situ", logPath: filepath.Join(cfg.Dir, "situ.log"),
-		argv: []string{cfg.Situ, "run", "--data", w.data, "--http", ports[0], "--mqtt", ports[1], "--clickhouse-http", "", "--auto-register",
+		argv: []string{cfg.Situ, "run", "--data", w.data, "--http", ports[0], "--mqtt", ports[1], "--clickhouse-http", "", "--auto-register", "--canary", "0s",
 			"--spool-bytes", fmt.Sprint(spoolBytes)},
 		env:    []string{"SITU_ADMIN_KEY=" + adminKey},
 		points: slices.Concat(gateway, ingester, []string{failpoint.BusCommit, failpoint.BusCommitted}),

@@ -8,6 +8,7 @@ package edge
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/gateway"
@@ -25,6 +26,9 @@ type Config struct {
 	RegistryCA   string `name:"registry-ca" help:"Its certificate authority (PEM); default: the system's." type:"path" env:"SITU_REGISTRY_CA"`
 	Gateway      string `help:"Name of this gateway, for ever; default: made at the first start." env:"SITU_GATEWAY"`
 	SpoolBytes   int64  `help:"Bound of the spools on disk: what Kafka's absence may cost." default:"8589934592" env:"SITU_SPOOL_BYTES"`
+
+	Canary time.Duration `help:"How often this gateway's canary sings: a reading of its own that goes the whole way; 0 = never." default:"10s" env:"SITU_CANARY"`
+
 	host.Kafka
 	host.TLS
 

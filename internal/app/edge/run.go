@@ -113,6 +113,7 @@ func (p *process) open() (err error) {
 	p.gateway, err = gateway.New(gateway.Config{
 		Listen: p.cfg.MQTT, TLS: tlsConfig, Anonymous: p.cfg.anonymous(), Credentials: p.credentials, Sources: p.cfg.sources(),
 		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools,
+		Canary:   gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {
@@ -135,6 +136,12 @@ func (p *process) name() string { return p.spools[sensor.Live].Producer().Gatewa
 // newNormalizer makes the normaliser of one connection.
 func (p *process) newNormalizer() *normalize.Normalizer {
 	return normalize.New(normalize.Options{Catalogue: p.catalogue, Divisions: p.divisions, AutoRegister: p.cfg.AutoRegister,
+		Ledger: func() normalize.Ledger { return p.follower.Snapshot() }})
+}
+
+// newCanaryNormalizer makes the one of this gateway's own canary, which nobody registers.
+func (p *process) newCanaryNormalizer() *normalize.Normalizer {
+	return normalize.New(normalize.Options{Catalogue: p.catalogue, AutoRegister: true, Class: sensor.Government,
 		Ledger: func() normalize.Ledger { return p.follower.Snapshot() }})
 }
 
