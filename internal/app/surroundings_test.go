@@ -178,6 +178,7 @@ func TestBadInputEndsAsDeadLetters(t *testing.T) {
 		} `json:"dead_letters"`
 	}
 	apptest.Until(t, 30*time.Second, func() string {
+		page.Letters = nil // what a letter does not have would stay as the last answer had it
 		if r.Get(t, "/v1/deadletters", &page); len(page.Letters) < len(cases) {
 			return fmt.Sprintf("%d of %d dead letters", len(page.Letters), len(cases))
 		}

@@ -23,6 +23,7 @@ type Store interface {
 	InsertLetterVersions(ctx context.Context, letters []store.StoredDeadLetter) error
 	InsertRepeats(ctx context.Context, b *store.Block) error
 	InsertReplayed(ctx context.Context, rows *sensor.Batch, from, to int64) (fresh int, err error)
+	InsertBeside(ctx context.Context, b *store.Block) error
 }
 
 // Config of a Replayer.
@@ -31,7 +32,6 @@ type Config struct {
 	Reader  Reader
 	Allowed func(user, topic string) bool                     // may user publish there today?
 	Declare func(context.Context, []sensor.Declaration) error // what readings declared
-	Changed func(context.Context, *sensor.Batch) error        // before rows are stored: for whoever keeps sums of them; nil = nobody
 	Live    func(*sensor.Batch)                               // after they are: whoever shows the newest
 	Now     func() time.Time                                  // nil = time.Now
 	Logger  *slog.Logger
@@ -190,16 +190,12 @@ func (r *Replayer) rows(ctx context.Context, s Store, rows *sensor.Batch, from, 
 	if err := s.InsertRepeats(ctx, b); err != nil {
 		return err
 	}
-	if r.cfg.Changed != nil {
-		if err := r.cfg.Changed(ctx, rows); err != nil {
-			return err
-		}
-	}
 	fresh, err := s.InsertReplayed(ctx, rows, from, to)
-	if err == nil {
-		r.cfg.Logger.Info("dead letters replayed", "component", "deadletter", "rows", rows.Len(), "there", rows.Len()-fresh)
+	if err != nil {
+		return err
 	}
-	return err
+	r.cfg.Logger.Info("dead letters replayed", "component", "deadletter", "rows", rows.Len(), "there", rows.Len()-fresh)
+	return s.InsertBeside(ctx, b) // marks the roll-ups that are stale now, of all rows: a replay before may have died here
 }
 
 // gather puts the jobs' rows into columns. from and to cover all that their letters ever meant to store.

@@ -38,6 +38,8 @@ func Run(t *testing.T, backend Backend) {
 		{"LatestIsTheNewestOfEachDatastream", testLatest},
 		{"ObservationsArePaged", testPages},
 		{"DeadLettersArePaged", testDeadLetters},
+		{"ReplayedRowsAreThereOnce", testReplayedRows},
+		{"LettersKeepTheirNewestVersion", testLetterVersions},
 		{"BlocksAndWatermarks", testBlocks},
 		{"ErrorsSayWhetherToTryAgain", testErrors},
 		{"BalanceFindsWhatIsBroken", testBalanceFinds},
