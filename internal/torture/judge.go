@@ -134,6 +134,9 @@ func (j *judge) compare(entries []entry, from int, got map[int]*found, clock boo
 		case f.rows != f.identities:
 			wrong = "an identity is there twice"
 			j.report.Double++
+		case e.once && (f.rows > uint64(e.values) || f.messages > 2):
+			wrong = "it was published with QoS 2 and is there more than once"
+			j.report.Double++
 		case !e.relayed && (f.rows > times*uint64(e.values) || f.messages > 2*times):
 			wrong = "it is there more often than it was sent"
 			j.report.Double++

@@ -124,7 +124,7 @@ func (w *kafkaWorld) addGateway(i int, http, mqtt string, bus, points []string) 
 		return err
 	}
 	w.nets = append(w.nets, front)
-	w.fronts = append(w.fronts, broker{addr: front.addr})
+	w.fronts = append(w.fronts, broker{addr: front.addr, qos2: true})
 	if http == "" {
 		list, err := freePorts(1)
 		if err != nil {

@@ -28,6 +28,7 @@ func (k kind) String() string {
 type entry struct {
 	kind    kind
 	acked   bool
+	once    bool   // QoS 2: it must not be there twice, however often it was published
 	relayed bool   // through a broker that may deliver it more than once
 	values  uint16 // that it holds
 	sent    uint16 // how often it was published

@@ -31,8 +31,8 @@ type conn struct {
 
 const dialTimeout = 3 * time.Second
 
-// dialMQTT opens a connection with a session that outlives it.
-func dialMQTT(ctx context.Context, addr, client string) (*conn, error) {
+// dialMQTT opens a connection with a session that outlives it, or, clean, one that ends every session of this client.
+func dialMQTT(ctx context.Context, addr, client string, clean bool) (*conn, error) {
 	d := net.Dialer{Timeout: dialTimeout}
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -41,6 +41,9 @@ func dialMQTT(ctx context.Context, addr, client string) (*conn, error) {
 	c := &conn{Conn: nc, r: bufio.NewReader(nc)}
 	_ = c.SetDeadline(time.Now().Add(dialTimeout))
 	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0, 0, 0} // level 4, clean session off, keep alive off
+	if clean {
+		body[7] = 2
+	}
 	body = append(binary.BigEndian.AppendUint16(body, uint16(len(client))), client...)
 	if _, err := c.Write(appendPacket(nil, packetConnect<<4, body)); err != nil {
 		return nil, errors.Join(err, c.Close())

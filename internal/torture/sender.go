@@ -67,8 +67,7 @@ func newSender(n int, b broker, l *ledger, random *rand.Rand, rate int) *sender 
 // run connects, publishes, and connects again, until ctx ends.
 func (s *sender) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, err := dialMQTT(ctx, s.broker.addr(), fmt.Sprintf("torture-%d", s.n))
-		if err == nil {
+		if c, err := s.dial(ctx); err == nil {
 			s.connected(ctx, c)
 		}
 		select {
@@ -76,6 +75,23 @@ func (s *sender) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// dial connects. Now and then a sensor has lost its memory with its connection: it says so, and what it had not been told
+// of is then never sent again, and nothing is promised of it.
+func (s *sender) dial(ctx context.Context) (*conn, error) {
+	name := fmt.Sprintf("torture-%d", s.n)
+	if s.random.IntN(40) == 0 {
+		c, err := dialMQTT(ctx, s.broker.addr(), name, true)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.flying = nil
+		s.mu.Unlock()
+		_ = c.Close() // the next one may have a memory again
+	}
+	return dialMQTT(ctx, s.broker.addr(), name, false)
 }
 
 // connected lives on one connection until it breaks, or an answer is late, or a fault wants it broken.
@@ -156,14 +172,9 @@ func (s *sender) fly(group []*message) {
 	s.flying = append(s.flying, group...)
 }
 
-// again sends all that has no answer, in the old order [MQTT-4.4.0-1, MQTT-4.6.0-1]. Now and then a sensor has lost its
-// memory with its connection: what it had not been told of is then never sent again, and nothing is promised of it.
+// again sends all that has no answer, in the old order. [MQTT-4.4.0-1, MQTT-4.6.0-1]
 func (s *sender) again(c *conn) error {
-	forgetful := s.random.IntN(40) == 0
 	s.mu.Lock()
-	if forgetful {
-		s.flying = nil
-	}
 	var out []byte
 	var list []*message
 	now := time.Now()
@@ -284,7 +295,7 @@ func (s *sender) next() *message {
 	if s.broker.qos2 && s.random.IntN(5) == 0 {
 		m.qos = 2
 	}
-	m.id = s.ledger.add(entry{kind: k, values: uint16(2 * len(back)), relayed: s.broker.relayed})
+	m.id = s.ledger.add(entry{kind: k, values: uint16(2 * len(back)), relayed: s.broker.relayed, once: m.qos == 2})
 	m.payload = s.payload(m.id, k, back)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,6 +33,8 @@ func TestJudgeCondemns(t *testing.T) {
 		"a heartbeat":             {e: entry{kind: kindHeartbeat, acked: true, sent: 1}},
 		"relayed three times":     {e: entry{kind: kindLive, acked: true, relayed: true, values: 2, sent: 1}, f: &found{rows: 6, pairs: 2, identities: 6, history: 2}},
 
+		"QoS 2, there twice": {e: entry{kind: kindLive, acked: true, once: true, values: 2, sent: 2}, f: &found{rows: 4, pairs: 2, identities: 4, history: 2}, fails: 1, twice: 1},
+
 		"lost":                      {e: good, fails: 1, lost: 1},
 		"lost letter":               {e: entry{kind: kindLetter, acked: true, sent: 1}, fails: 1, lost: 1},
 		"half lost":                 {e: good, f: &found{rows: 1, pairs: 1, identities: 1, history: 1}, fails: 1, lost: 1},

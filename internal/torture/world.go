@@ -115,7 +115,7 @@ func (w *embeddedWorld) disk() *disk       { return w.small }
 func (w *embeddedWorld) socket() string    { return filepath.Join(w.data, "store.sock") }
 
 func (w *embeddedWorld) brokers() []broker {
-	return []broker{{addr: w.mqtt.addr}}
+	return []broker{{addr: w.mqtt.addr, qos2: true}}
 }
 
 func (w *embeddedWorld) versions() map[string]string { return nil }
