@@ -131,7 +131,12 @@ func (w *Worker) step(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	left, err := w.work(ctx, late, began.Add(turn))
+	left := false
+	for range store.RollupLevels { // hours wait for their 5 minutes, days for their hours
+		if left, err = w.work(ctx, late, began.Add(turn)); left || err != nil {
+			break
+		}
+	}
 	rest := time.Duration(float64(time.Since(began)) * (1/w.opt.Share - 1))
 	if !left {
 		rest = max(rest, w.opt.Late)

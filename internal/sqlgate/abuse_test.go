@@ -143,6 +143,7 @@ var attacks = []struct{ name, sql string }{
 	{"information_schema", "SELECT * FROM information_schema.tables"},
 	{"INFORMATION_SCHEMA columns", "SELECT * FROM INFORMATION_SCHEMA.COLUMNS"},
 	{"raw table", "SELECT * FROM observations"},
+	{"roll-up behind its view", "SELECT * FROM rollup_5m"},
 	{"raw table by IN", "SELECT 1 IN observations"},
 	{"raw table as a CTE out of scope", "SELECT * FROM (WITH observations AS (SELECT 1) SELECT * FROM observations) AS a, observations"},
 	{"raw table as an aliased CTE in other case", "WITH Observations AS (SELECT 1) SELECT * FROM Observations"},

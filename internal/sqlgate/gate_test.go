@@ -122,6 +122,8 @@ func TestWhatAnalystsAsk(t *testing.T) {
 		{"aggregate endings", "SELECT sumIf(result, result > 98), avgOrNullIf(result, 0), argMaxIf(thing, result, result = result), countDistinct(owner) FROM history", "990\t\\N\towner1/站9\t3"},
 		{"names in any case", "SELECT COUNT(*), Max(result), SUBSTRING('abc' FROM 2 FOR 1), DATE_TRUNC('hour', toDateTime('2026-01-01 10:20:30', 'UTC')) FROM history WHERE result_text = ''", "1000\t99\tb\t2026-01-01 10:00:00"},
 		{"fill", "SELECT n FROM (SELECT 1 AS n UNION ALL SELECT 4) ORDER BY n WITH FILL", "1\n2\n3\n4"},
+		{"roll-ups", "SELECT (SELECT count() FROM cells_5m WHERE property = 'pm2_5'), (SELECT sum(n) FROM cells_1h WHERE window > '2026-01-01 00:00:00'), " +
+			"(SELECT count() FROM (SELECT h3ToParent(cell, 7) AS c, sum(sum) / sum(n) FROM cells_1d GROUP BY c)), (SELECT max(mean) FROM datastream_1h WHERE owner = 'owner0')", "0\t0\t0\t0"},
 		{"dead letters and registry", "SELECT (SELECT count() FROM deadletters), (SELECT count() FROM things), (SELECT count() FROM datastreams), (SELECT count() FROM properties)", "0\t10\t10\t2"},
 		{"values", "SELECT a FROM VALUES('a UInt8', 1, 2) ORDER BY a", "1\n2"},
 		{"IN list and subquery", "SELECT count() FROM history WHERE owner IN ('owner0', 'x') AND thing NOT IN (SELECT id FROM things WHERE id LIKE '%站0')", "400"},
