@@ -95,6 +95,9 @@ type memGroup struct {
 	generation int
 	anyOwner   bool // ablation: a zombie may commit
 	forgetful  bool // ablation: metadata is not kept
+
+	unanswered int         // so many commits are done and get no answer
+	sent       []time.Time // when commits were
 }
 
 func newGroup(l *memLog) *memGroup { return &memGroup{log: l, at: map[int32]bus.Position{}} }
@@ -143,6 +146,11 @@ func (a *memAssignment) Commit(_ context.Context, p bus.Position) error {
 	}
 	a.g.at[a.part] = p
 	a.g.commits++
+	a.g.sent = append(a.g.sent, time.Now())
+	if a.g.unanswered > 0 {
+		a.g.unanswered--
+		return bus.ErrUnanswered
+	}
 	return nil
 }
 

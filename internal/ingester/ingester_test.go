@@ -106,6 +106,53 @@ func TestLoneReadingIsStoredSoon(t *testing.T) {
 	})
 }
 
+// A commit without an answer may arrive once more: until it cannot, nothing follows it, not even the same commit.
+func TestCommitWithoutAnswerIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Options{}, func(r *running) {
+			r.log.append(0, message(1, 1))
+			r.group.unanswered = 2
+		})
+		time.Sleep(time.Minute)
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		if len(r.group.sent) < 3 {
+			t.Fatalf("%d commits", len(r.group.sent))
+		}
+		for i := range 2 {
+			if gap := r.group.sent[i+1].Sub(r.group.sent[i]); gap < protocol.Lease {
+				t.Errorf("commit %d is sent %v after the one without an answer", i+1, gap)
+			}
+		}
+		if r.group.at[0] != (bus.Position{Offset: 1}) || len(r.store.count()) != 1 {
+			t.Errorf("position %+v, rows %v", r.group.at[0], r.store.count())
+		}
+	})
+}
+
+// What a replaced process was about to read may be freed by its successor: that is no fault of the log.
+func TestReplacedReaderDoesNotStopTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Options{}, func(r *running) {
+			r.log.append(0, message(1, 1), message(2, 1))
+		})
+		time.Sleep(time.Second)
+		r.group.mu.Lock()
+		r.group.generation++
+		r.group.at[0] = bus.Position{Offset: 4}
+		r.group.mu.Unlock()
+		r.log.mu.Lock()
+		r.log.first[0] = 4
+		r.log.mu.Unlock()
+		r.log.append(0, message(3, 1), message(4, 1), message(5, 1))
+		time.Sleep(time.Second)
+		if err := r.stop(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+}
+
 func TestBlocksAreBigWhenMuchComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Options{MaxRows: 1000}, func(r *running) {

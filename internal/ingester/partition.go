@@ -28,6 +28,11 @@ func (g *Ingester) partition(ctx context.Context, a bus.Assignment) error {
 		w.logger.Warn("partition has a newer owner; what was under way is dropped", "err", err)
 		return nil
 	case errors.Is(err, bus.ErrOffset):
+		if w.replaced(ctx) {
+			g.m.zombies.Inc()
+			w.logger.Warn("partition has a newer owner, which has freed what was to be read here", "err", err)
+			return nil
+		}
 		return w.explainOffset(ctx, err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return nil
@@ -383,6 +388,12 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	return out, func() { stop(); cancel() }
 }
 
+// replaced tells whether somebody else has gone on from what this worker was about to read.
+func (w *worker) replaced(ctx context.Context) bool {
+	at, err := w.a.Committed(context.WithoutCancel(ctx))
+	return err == nil && at.Offset > w.core.Offset()
+}
+
 // explainOffset says what an offset that the log does not have means.
 func (w *worker) explainOffset(ctx context.Context, err error) error {
 	if errors.Is(err, ErrLogReplaced) {
@@ -394,7 +405,7 @@ func (w *worker) explainOffset(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("partition %d: the log holds offsets %d to %d and the next to store is %d: %w; what lies between was freed "+
 		"before it was stored, or the log is not the one that was read before. situ does not skip by itself: bring the log back, "+
-		"or remove the group's commits to begin with what is there", w.part, first, next-1, w.core.Offset(), err)
+		"or begin a new one (another topic; in one process: move the spool away)", w.part, first, next-1, w.core.Offset(), err)
 }
 
 func (w *worker) count(ctx context.Context, b *store.Block) {

@@ -19,5 +19,9 @@
 //	           after a crash the committed block is stored again, with the watermarks of then  Plan
 //	           what log, commits and store do not agree on stops                               Plan
 //
+// What no rule here can notice, and people have to know: a log that went backwards and has grown past the position again
+// before anybody looked; an old copy of the commits, put back while a block was half stored and none had been since; a
+// topic that was deleted while a block of it was half stored. The first owner to look before that stops and says so.
+//
 // All offsets are half open, [from, to); all seqs of ranges include both ends, as on the bus.
 package protocol

@@ -232,6 +232,18 @@ func testBlocks(t *testing.T, f *fixture) {
 			t.Errorf("watermarks %v", got.Watermarks)
 		}
 	}
+	other := *one // of a log that is gone
+	other.Log, other.From, other.To = "0f", 40, 50
+	other.Watermarks = map[sensor.Producer]uint64{producer: 9}
+	if err := f.InsertBlock(t.Context(), &other); err != nil {
+		t.Fatal(err)
+	}
+	for except, want := range map[string]uint64{one.Log: 9, other.Log: 1 << 60, "": 1 << 60} {
+		all, err := f.Watermarks(t.Context(), except)
+		if err != nil || all[producer] != want {
+			t.Errorf("watermarks of all logs but %q: %v %v, want %d", except, all, err, want)
+		}
+	}
 	if _, found, err := f.NewestBlock(t.Context(), one.Log, 1, 1<<62); found || err != nil {
 		t.Errorf("another partition: %v %v", found, err)
 	}
