@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,13 +11,14 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/situ-city/situ/internal/app/apptest"
+	"github.com/situ-city/situ/internal/peers"
 )
 
 // Readings of somebody's broker: killed at any instant, situ takes up where the broker knows it stopped, and every
 // message that the broker had acknowledged to its sender is in history, once.
 func TestPullKilledAnytime(t *testing.T) {
 	needEngine(t)
-	addr := mosquitto(t)
+	addr := peers.Mosquitto(t, "").Addr()
 	data := apptest.Dir(t)
 	config := filepath.Join(t.TempDir(), "situ.yaml")
 	text := fmt.Sprintf("auto-register: true\nsources:\n- {name: plant, broker: 'tcp://%s', topics: ['factory/{thing}/up'], protocol: json, owner: plant}\n", addr)
@@ -74,48 +73,4 @@ func TestPullKilledAnytime(t *testing.T) {
 	if raw.String("n") != raw.String("identities") {
 		t.Errorf("rows and identities: %v", raw)
 	}
-}
-
-// mosquitto starts a real broker that keeps every message for its sessions, and gives its address.
-func mosquitto(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if path = "/usr/sbin/mosquitto"; exec.Command(path, "-h").Run() != nil {
-			if _, err := os.Stat(path); err != nil {
-				t.Skip("not run: mosquitto is not installed (Debian: apt install mosquitto)")
-			}
-		}
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_type none\n", port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
-		_ = cmd.Wait()
-	})
-	apptest.Until(t, apptest.AckTimeout, func() string {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			return err.Error()
-		}
-		_ = c.Close()
-		return ""
-	})
-	return addr
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if args := os.Getenv(pullChildEnv); args != "" {
+		os.Exit(pullChild(args))
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/mochi-mqtt/server/v2.(*Server).eventLoop"))
 }
 
@@ -41,7 +45,12 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*Config, *normalize.Options)) *rig {
 	t.Helper()
-	dir := t.TempDir()
+	return rigIn(t, t.TempDir(), change)
+}
+
+// rigIn is newRig on the data of an earlier life.
+func rigIn(t *testing.T, dir string, change func(*Config, *normalize.Options)) *rig {
+	t.Helper()
 	cat, err := sensor.LoadCatalogue()
 	if err != nil {
 		t.Fatal(err)

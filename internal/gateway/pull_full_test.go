@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/internal/peers"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -19,22 +20,21 @@ import (
 // A spool that was full and has room again takes all that the broker kept: what was refused does not hold up what comes
 // after it, and is not taken for something still on its way.
 func TestPullGoesOnAfterAFullSpool(t *testing.T) {
-	m := startMosquitto(t)
+	m := peers.Mosquitto(t, "")
 	small, err := spool.Open(spool.Config{Dir: filepath.Join(t.TempDir(), "small"), Gateway: "gw", Lane: sensor.Live,
 		MaxBytes: 32 << 10, SegmentBytes: 8 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := newRig(t, func(c *Config, _ *normalize.Options) {
-		c.Listen = ""
-		c.Sources = []Source{{Name: "plant", Broker: "tcp://" + m.addr, Topics: []string{"factory/{thing}/up"}, Protocol: "json", Owner: "plant"}}
+		pulling(m.Addr())(c, nil)
 		if err := c.Spools[sensor.Live].Close(); err != nil {
 			t.Fatal(err)
 		}
 		c.Spools[sensor.Live] = small
 	})
-	eventually(t, "subscribed", func() bool { return testutil.ToFloat64(r.g.metrics.pullUp.WithLabelValues("plant")) == 1 })
-	c := m.publisher(t)
+	r.subscribed(t)
+	c := publisher(t, m)
 	const n = 1000
 	base := time.Now().UnixMilli()
 	for i := range n {
@@ -81,17 +81,17 @@ func drain(t *testing.T, s *spool.Spool, at uint64, seen map[int64]bool) uint64 
 
 // A full spool refuses many messages of one connection. The second refusal used to end the next connection as well.
 func TestAnOldRefusalDoesNotEndTheNextConnection(t *testing.T) {
-	m := startMosquitto(t)
+	m := peers.Mosquitto(t, "")
 	r := newRig(t, func(c *Config, _ *normalize.Options) { c.Listen = "" })
-	s := &Source{Name: "plant", Broker: "tcp://" + m.addr, Topics: []string{"factory/{thing}/up"}, Protocol: "json", Owner: "plant"}
+	s := &Source{Name: "plant", Broker: "tcp://" + m.Addr(), Topics: []string{"factory/{thing}/up"}, Protocol: "json", Owner: "plant"}
 	p := newPuller(s, "gw", r.g.newWorker(s), slog.New(slog.DiscardHandler), r.g.metrics)
 	p.fail(spool.ErrFull)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.run(ctx) }()
 	defer func() { cancel(); <-done }()
-	eventually(t, "subscribed", func() bool { return testutil.ToFloat64(r.g.metrics.pullUp.WithLabelValues("plant")) == 1 })
-	tok := m.publisher(t).Publish("factory/press-1/up", 1, false, `{"temperature":1}`)
+	r.subscribed(t)
+	tok := publisher(t, m).Publish("factory/press-1/up", 1, false, `{"temperature":1}`)
 	tok.WaitTimeout(30 * time.Second)
 	eventually(t, "arrived", func() bool { return len(r.messages(sensor.Live)) == 1 })
 	if n := testutil.ToFloat64(r.g.metrics.pullDrops.WithLabelValues("plant")); n != 0 {
