@@ -73,6 +73,14 @@ const (
 	ports      = 15_000
 )
 
+// FreeAddr gives a loopback address nobody listens on, and no outgoing connection will take meanwhile.
+func FreeAddr(t T) string {
+	t.Helper()
+	addr, err := freeAddr()
+	started(t, err)
+	return addr
+}
+
 // freeAddr gives a loopback address nobody listens on.
 func freeAddr() (string, error) {
 	for range 1000 {

@@ -25,6 +25,11 @@ func launch(log string, name string, args ...string) (*process, error) {
 
 // launchAs is launch as another account; nil = this one.
 func launchAs(log string, as *syscall.Credential, name string, args ...string) (*process, error) {
+	return launchWith(log, as, nil, name, args...)
+}
+
+// launchWith is launchAs with more in the environment.
+func launchWith(log string, as *syscall.Credential, env []string, name string, args ...string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -32,6 +37,9 @@ func launchAs(log string, as *syscall.Credential, name string, args ...string) (
 	p := &process{cmd: exec.Command(name, args...), log: log, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, dieWithParent()
 	p.cmd.SysProcAttr.Credential = as
+	if len(env) > 0 {
+		p.cmd.Env = append(os.Environ(), env...)
+	}
 	begun := make(chan error)
 	go func() {
 		defer close(p.ended)

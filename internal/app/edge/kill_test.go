@@ -11,12 +11,9 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/situ-city/situ/internal/app"
 	"github.com/situ-city/situ/internal/app/apptest"
@@ -126,7 +123,7 @@ func TestKill(t *testing.T) {
 		c.Disconnect(0)
 		return ""
 	})
-	load := startFlood(t, w.gateway.MQTT)
+	load := apptest.StartFlood(t, apptest.FloodOptions{Addr: w.gateway.MQTT})
 	for _, set := range [][]*victim{{gateway}, {ingester}, {query}, {gateway, query}, {ingester, gateway}, {gateway}, {gateway, ingester, query}} {
 		pause(t, 300+random.IntN(700))
 		for _, v := range set {
@@ -140,8 +137,8 @@ func TestKill(t *testing.T) {
 			v.start(t)
 		}
 	}
-	load.enough(t)
-	acked := load.end(t)
+	load.Enough(t, 1000)
+	acked, sent := load.End()
 	apptest.Until(t, time.Minute, func() string {
 		if _, ok := query.said.After("map    "); !ok {
 			return "query does not listen"
@@ -161,8 +158,8 @@ func TestKill(t *testing.T) {
 				missing = append(missing, n)
 			}
 		}
-		if len(rows) != len(there) || len(rows) > load.sent {
-			t.Fatalf("%d rows of %d readings; %d were sent", len(rows), len(there), load.sent)
+		if len(rows) != len(there) || len(rows) > sent {
+			t.Fatalf("%d rows of %d readings; %d were sent", len(rows), len(there), sent)
 		}
 		if len(missing) > 0 {
 			return fmt.Sprintf("of %d acknowledged readings %d are not among the %d rows, from %d to %d", len(acked), len(missing), len(rows),
@@ -170,7 +167,7 @@ func TestKill(t *testing.T) {
 		}
 		return ""
 	})
-	t.Logf("%d sent, %d acknowledged, each of these there once", load.sent, len(acked))
+	t.Logf("%d sent, %d acknowledged, each of these there once", sent, len(acked))
 }
 
 // pause lets a random time pass: where a process stands when it dies is to be any place.
@@ -179,83 +176,4 @@ func pause(t *testing.T, ms int) {
 	case <-time.After(time.Duration(ms) * time.Millisecond):
 	case <-t.Context().Done():
 	}
-}
-
-// flood publishes distinct readings, 200 at a time, and remembers which were acknowledged. A connection that breaks takes
-// its tokens with it: paho's own reconnect calls messages done that it is only about to send again.
-type flood struct {
-	t     *testing.T
-	addr  string
-	stop  context.CancelFunc
-	done  chan struct{}
-	acked []int64 // owned by run; read after end
-	count atomic.Int64
-	sent  int // so many were published at least once; likewise
-}
-
-func startFlood(t *testing.T, addr string) *flood {
-	t.Helper()
-	f := &flood{t: t, addr: addr, done: make(chan struct{})}
-	var ctx context.Context
-	ctx, f.stop = context.WithCancel(t.Context())
-	go f.run(ctx)
-	return f
-}
-
-func (f *flood) run(ctx context.Context) {
-	defer close(f.done)
-	base := time.Now().Add(-time.Hour).UnixMilli()
-	var client paho.Client
-	for ctx.Err() == nil {
-		if client == nil || !client.IsConnectionOpen() {
-			var err error
-			if client, err = apptest.Dial(f.addr, "flood", "", ""); err != nil {
-				client = nil
-				pause(f.t, 50)
-				continue
-			}
-		}
-		tokens := make([]paho.Token, 200)
-		for i := range tokens {
-			n := f.sent + i
-			tokens[i] = client.Publish(fmt.Sprintf("situ/v1/bureau/t%d/json", n%20), 1, false,
-				fmt.Sprintf(`{"t":%d,"water_level":%d}`, base+int64(n), n))
-		}
-		for i, tok := range tokens {
-			for !tok.WaitTimeout(20*time.Millisecond) && client.IsConnectionOpen() {
-			}
-			select {
-			case <-tok.Done():
-				if tok.Error() == nil {
-					f.acked = append(f.acked, int64(f.sent+i))
-					f.count.Add(1)
-				}
-			default: // its connection is gone
-			}
-		}
-		f.sent += len(tokens)
-	}
-	if client != nil {
-		client.Disconnect(0)
-	}
-}
-
-// enough waits until a thousand were acknowledged, and a few more since all processes live again.
-func (f *flood) enough(t *testing.T) {
-	t.Helper()
-	least := max(1000, f.count.Load()+200)
-	apptest.Until(t, 2*time.Minute, func() string {
-		if n := f.count.Load(); n < least {
-			return fmt.Sprintf("only %d readings were acknowledged, waiting for %d", n, least)
-		}
-		return ""
-	})
-}
-
-// end stops sending and gives what was acknowledged.
-func (f *flood) end(t *testing.T) []int64 {
-	t.Helper()
-	f.stop()
-	<-f.done
-	return f.acked
 }
