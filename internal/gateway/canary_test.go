@@ -16,6 +16,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/internal/peers"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -142,12 +143,12 @@ func certificate(t *testing.T, name string) tls.Certificate {
 
 // Through somebody's broker and back, where the source says that it may.
 func TestCanarySingsThroughASource(t *testing.T) {
-	m := startMosquitto(t)
+	m := peers.Mosquitto(t, "")
 	r := newRig(t, func(c *Config, no *normalize.Options) {
 		withCanary(filepath.Join(t.TempDir(), "canary.json"))(c, no)
 		c.Canary.Every = 50 * time.Millisecond
 		c.Listen = ""
-		c.Sources = []Source{{Name: "city", Broker: "tcp://" + m.addr, Topics: []string{"situ/v1/#"}, Canary: true}}
+		c.Sources = []Source{{Name: "city", Broker: "tcp://" + m.Addr(), Topics: []string{"situ/v1/#"}, Canary: true}}
 	})
 	numbers, _ := songs(t, r, 3)
 	for i := 1; i < len(numbers); i++ {
