@@ -324,3 +324,43 @@ async function unproject(page, x, y) {
   }
   return at;
 }
+
+journey('the balance says that nothing is missing, in both languages', {}, async (page) => {
+  await shown(page);
+  await page.waitForSelector('[data-balance="even"]', patience);
+  await page.click('[data-balance]');
+  await page.waitForSelector('[data-balance-panel="even"]', patience);
+  const text = await page.textContent('[data-balance-panel]');
+  assert.match(text, /Acknowledged messages/);
+  assert.equal(await page.textContent('[data-line="balance.missing"]'), '0');
+  assert.match(text, /median 9 ms, 99 % within 41 ms/);
+  assert.match(text, /median 612 ms, 99 % within 1\.3 s/);
+  assert.match(text, /none lost, none doubled/);
+  assert.match(text, /Closed until\s*\d\d:\d\d:\d\d/);
+  assert.equal(await page.$('[data-balance-alarm]'), null);
+  assert.equal((await page.$$('[data-canary]')).length, 2);
+  await page.click('[data-lang]');
+  const zh = await page.textContent('[data-balance-panel]');
+  assert.match(zh, /已确认消息/);
+  assert.doesNotMatch(zh.replace(/gw-\w+|SQL|ms|\d+(\.\d+)? s/g, ''), /[a-z]{4,}/i, 'a word is left in English');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('[data-balance-panel]', { state: 'detached' });
+});
+
+journey('a message that is missing is red, and the page says what to do', { server: { lost: 3 } }, async (page) => {
+  await shown(page);
+  await page.waitForSelector('[data-balance="wrong"]', patience);
+  assert.match(await page.textContent('[data-balance]'), /Balance off by 10/); // 3 messages, 6 rows, 1 canary
+  await page.click('[data-balance]');
+  assert.match(await page.textContent('[data-balance-alarm]'), /situ balance --hour/);
+  const colour = await page.$eval('[data-line="balance.missing"]', (e) => getComputedStyle(e).color);
+  assert.equal(colour, 'rgb(255, 107, 107)');
+  assert.match(await page.textContent('[data-canary="gw-south"]'), /1 lost/);
+});
+
+journey('without history there is no balance, and the page says so', { server: { history: 'off' } }, async (page) => {
+  await shown(page);
+  await page.click('[data-balance="unknown"]');
+  assert.match(await page.textContent('[data-balance-panel="unknown"]'), /History is off/);
+  assert.match(await page.textContent('[data-canary="gw-north"]'), /median 9 ms/);
+});

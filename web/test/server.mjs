@@ -48,13 +48,13 @@ function inside(f, lon, lat) {
 }
 
 /** Starts on a free port (or port). The returned object also plays the accidents the tests need. */
-export async function start({ port = 0, things = 1400, live = true, empty = false, history = 'on', banner = '' } = {}) {
+export async function start({ port = 0, things = 1400, live = true, empty = false, history = 'on', banner = '', lost = 0 } = {}) {
   const geo = outlines();
   const where = (lon, lat) => geo.features.find((f) => inside(f, lon, lat))?.properties.code;
   const city = makeCity({ things, within: (lon, lat) => where(lon, lat) !== undefined, divisionAt: where });
   const started = Date.now();
   const t0 = started / 1000;
-  const state = { version: 1, observations: 1_234_567, down: false, mute: false, streams: new Set(), requests: [], indexes: new Map(), extra: new Map() };
+  const state = { version: 1, observations: 1_234_567, down: false, mute: false, lost, streams: new Set(), requests: [], indexes: new Map(), extra: new Map() };
   const now = () => Date.now() / 1000;
   const sets = () => (empty ? [] : properties.filter((p) => p.code !== 'radon').map((p) => p.code));
 
@@ -158,6 +158,8 @@ export async function start({ port = 0, things = 1400, live = true, empty = fals
       rates: { messages_per_s: 510, observations_per_s: 1021.4 },
       age_s: 0.4,
       sets: sets(),
+      balance: history === 'on' ? { hours: 24, at: iso(now() - 12), closed_until: iso(now() - 7), held_by: 'gw-north', messages: 4_406_400 + state.lost, with_rows: 4_391_218, dead_letters: 1204, empties: 13_978, gaps: 0, missing: state.lost, rows_missing: 2 * state.lost, rows_doubled: 0, letters_missing: 0, unjudged: 512, repeats: 3, observations: 8_800_000 } : undefined,
+      canaries: ['gw-north', 'gw-south'].map((gateway, i) => ({ gateway, age_s: 3.2 + i, select_age_s: 3.2 + i, live_p50_ms: 9, live_p99_ms: 41, select_p50_ms: history === 'on' ? 612 : null, select_p99_ms: history === 'on' ? 1340 : null, missing: i ? Math.min(state.lost, 1) : 0, doubled: 0 })),
     }),
     '/v1/things': (q) => {
       const limit = Number(q.get('limit') ?? 100);

@@ -39,6 +39,45 @@ export interface Status {
   rates: { messages_per_s: number; observations_per_s: number };
   age_s: number | null;
   sets: string[];
+  balance?: Balance;
+  canaries?: Canary[];
+}
+
+/** What became of the acknowledged messages of the last 24 hours. */
+export interface Balance {
+  hours: number;
+  at: string;
+  closed_until: string | null;
+  held_by?: string;
+  messages: number;
+  with_rows: number;
+  dead_letters: number;
+  empties: number;
+  gaps: number;
+  missing: number;
+  rows_missing: number;
+  rows_doubled: number;
+  letters_missing: number;
+}
+
+/** A gateway's own reading that goes the whole way. */
+export interface Canary {
+  gateway: string;
+  age_s: number | null;
+  select_age_s: number | null;
+  live_p50_ms: number | null;
+  live_p99_ms: number | null;
+  select_p50_ms: number | null;
+  select_p99_ms: number | null;
+  missing: number;
+  doubled: number;
+}
+
+/** Messages, rows, dead letters and canaries that are not as they should be; 0 is the promise. */
+export function wrong(s: Status | undefined): number {
+  const b = s?.balance;
+  const ofBalance = b ? b.missing + b.rows_missing + b.rows_doubled + b.letters_missing : 0;
+  return ofBalance + (s?.canaries ?? []).reduce((sum, c) => sum + c.missing + c.doubled, 0);
 }
 
 export interface CellProperty {

@@ -19,6 +19,7 @@ export class Page {
   cell = $state(asked.get('cell') ?? '');
   thing = $state(asked.get('thing') ?? '');
   placeless = $state(false);
+  balance = $state(false);
 
   properties = $state.raw<Property[]>([]);
   places = $state.raw<Place[]>([]);
