@@ -34,6 +34,7 @@ type cli struct {
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
 	Torture     tortureCmd     `cmd:"" help:"Kill, stop, cut off and fill situ at random, and let SQL judge what is left."`
 	Store       storeCmd       `cmd:"" help:"The ClickHouse engine as a child process (situ run starts it)."`
+	Schema      schemaCmd      `cmd:"" help:"Print the ClickHouse tables for a cluster."`
 	Engine      engineCmd      `cmd:"" help:"Install or check the embedded ClickHouse engine."`
 	Version     versionCmd     `cmd:"" help:"Which situ this is."`
 	Config      string         `help:"Configuration file (YAML): flags by name, and sources." type:"path" env:"SITU_CONFIG"`

@@ -45,6 +45,18 @@ func (d dialect) Engine(name string, args ...string) string {
 	return name + "(" + strings.Join(args, ", ") + ")"
 }
 
+// ledger makes the database, and the table of what was applied to it.
+func (d dialect) ledger() []string {
+	return []string{
+		"CREATE DATABASE IF NOT EXISTS " + d.Database + " " + d.Cluster(),
+		"CREATE TABLE IF NOT EXISTS " + d.Database + ".schema_migrations " + d.Cluster() + ` (
+			number UInt32 COMMENT 'number of the file / 编号',
+			name String COMMENT 'file / 文件名',
+			applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when its last statement had run / 应用时间'
+		) ENGINE = ` + d.Engine("ReplacingMergeTree", "applied_at") + " ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1",
+	}
+}
+
 // migrations reads and renders the files in the order of their numbers.
 func migrations(d dialect) ([]migration, error) {
 	names, err := fs.Glob(schema.FS, "clickhouse/*.sql")
@@ -112,15 +124,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, statement := range []string{
-		"CREATE DATABASE IF NOT EXISTS " + s.db + " " + d.Cluster(),
-		"CREATE TABLE IF NOT EXISTS ~schema_migrations " + d.Cluster() + ` (
-			number UInt32 COMMENT 'number of the file / 编号',
-			name String COMMENT 'file / 文件名',
-			applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when its last statement had run / 应用时间'
-		) ENGINE = ` + d.Engine("ReplacingMergeTree", "applied_at") + " ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1",
-	} {
-		if err := s.exec(ctx, statement); err != nil {
+	for _, statement := range d.ledger() {
+		if err := s.conn.Exec(ctx, statement); err != nil {
 			return wrap("prepare database "+s.db, err)
 		}
 	}
