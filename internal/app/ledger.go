@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,9 @@ func (p *process) runLedger(ctx context.Context) error {
 			return nil
 		}
 		_, err := p.registry.Refresh(ctx)
+		if errors.Is(err, registry.ErrBackwards) { // restored, or another one: what is served here never was
+			return err
+		}
 		if ctx.Err() == nil && (err != nil) != away {
 			away = err != nil
 			p.sayLedger(err)

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -69,6 +71,41 @@ func TestRegistryOnPostgres(t *testing.T) {
 	}
 	if said := r.out.String() + r.log.String(); strings.Contains(said, "sesame") {
 		t.Errorf("the password is told:\n%s", said)
+	}
+}
+
+// A registry that was restored to an earlier state underneath is not served on: the process ends and says so.
+func TestRegistryRestoredUnderneath(t *testing.T) {
+	server := peers.Postgres(t)
+	r := run(t, apptest.Dir(t), func(c *Config) {
+		open(c)
+		noHistory(c)
+		c.RegistryDSN = server.DSN
+	})
+	r.Publish(t, "situ/v1/town/pump/json", `{"pm2_5":23.4}`)
+	db, err := sql.Open("pgx", server.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	apptest.Until(t, time.Minute, func() string {
+		var head int
+		if err := db.QueryRowContext(t.Context(), "SELECT head FROM situ_registry").Scan(&head); err != nil || head == 0 {
+			return fmt.Sprintf("%d changes, %v", head, err)
+		}
+		return ""
+	})
+	if _, err := db.ExecContext(t.Context(), "TRUNCATE things, datastreams, changes; UPDATE situ_registry SET head = 0"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.ended:
+		if !errors.Is(err, registry.ErrBackwards) {
+			t.Errorf("ended with %v", err)
+		}
+		close(r.ended)
+	case <-time.After(time.Minute):
+		t.Error("goes on")
 	}
 }
 

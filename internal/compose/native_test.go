@@ -72,6 +72,11 @@ type native struct {
 // secrets it has there, and nothing but host names, ports and paths put in their places. A reading goes all the way.
 // Of ClickHouse there is the engine, and no server.
 func TestNatively(t *testing.T) {
+	for _, tool := range []string{"bash", "openssl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("not run: no %s, which scripts/secrets needs (Debian: apt install %[1]s)", tool)
+		}
+	}
 	socket := enginetest.Socket(t)
 	n := &native{t: t, dir: apptest.Dir(t), places: map[string]string{}}
 	secrets := filepath.Join(n.dir, "secrets")
