@@ -19,13 +19,13 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		{"repeats are dropped by the watermark", 0, repeatsDropped, 1},
 		{"watermarks are restored", watermarksAreRestored, 0, 1},
 		{"recorded watermarks are those of the block's end", 0, marksOfTheBlock, 1},
-		{"watermarks outlive the log", watermarksOutliveTheLog, 0, 3385},
+		{"watermarks outlive the log", watermarksOutliveTheLog, 0, 5748},
 		{"the intent is committed before anything is inserted", intentBeforeInsert, 0, 1},
 		{"nothing is committed that is not inserted", insertBeforeCommit, 0, 1},
 		{"the record is there before the commit", recordBeforeCommit, 0, 1},
 		{"only the newest owner commits", 0, commitsFenced, 1},
 		{"a commit is durable when it is answered", 0, commitsSynced, 1},
-		{"a commit without an answer is settled", commitsAreSettled, 0, 9984},
+		{"a commit without an answer is settled", commitsAreSettled, 0, 57963},
 		{"an insert carries a token", 0, rowsHaveToken, 1},
 		{"the token names the log", 0, tokenHasLog, 1},
 		{"all parts of a block are replayed", 0, allPartsReplayed, 1},
@@ -36,10 +36,10 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		{"what a log without a position holds is compared", beginningsAreDoubtful, 0, 2249},
 		{"nothing is freed before it is stored", 0, freedWhenStored, 1},
 		{"an offset that is not there stops", 0, noSilentReset, 1},
-		{"a log that shrank stops", logsNeverShrink, 0, 1369},
+		{"a log that shrank stops", logsNeverShrink, 0, 1382},
 		{"a store without the blocks stops", storeHasTheBlocks, 0, 1149},
 		{"what the store has lost is stored again", lostBlocksAreStoredAgain, 0, 47549},
-		{"commits behind the store stop", commitsHaveTheBlocks, 0, 1006},
+		{"commits behind the store stop", commitsHaveTheBlocks, 0, 717},
 		{"what does not fit is read twice before it stops", disagreementsAreReread, 0, 1},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -52,5 +52,25 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 			}
 			t.Logf("seed %d: %v", seed, err)
 		})
+	}
+}
+
+// A failure is the same each time its seed is played, tells its steps, and is cut to what is needed.
+func TestFailureReplaysAndIsCut(t *testing.T) {
+	_, seed, err := search(1000, 1, 0, rowsHaveToken, false)
+	if err == nil {
+		t.Fatal("nothing to replay")
+	}
+	var steps, fewer []string
+	if again := replay(seed, nil, 0, rowsHaveToken, func(s string) { steps = append(steps, s) }); again == nil || again.Error() != err.Error() {
+		t.Errorf("replayed: %v, was %v", again, err)
+	}
+	tape := shrink(seed, 0, rowsHaveToken)
+	cut := replay(seed, tape, 0, rowsHaveToken, func(s string) { fewer = append(fewer, s) })
+	if words(cut) != words(err) {
+		t.Errorf("cut: %v, was %v", cut, err)
+	}
+	if len(fewer) == 0 || len(fewer) > len(steps) {
+		t.Errorf("%d steps were cut to %d", len(steps), len(fewer))
 	}
 }

@@ -112,7 +112,7 @@ func (w *world) reset(seed uint64) {
 	w.owners = w.owners[:0]
 	w.calm, w.sabotage, w.turn, w.err = false, sabotage{}, 0, nil
 	w.kafka = w.pick(2) == 1
-	w.faults = []int{0, 3, 10, 25}[w.pick(4)]
+	w.faults = []int{0, 8, 20, 40}[w.pick(4)]
 	w.bus.reset()
 	w.store.reset()
 	w.copy.reset()
