@@ -347,15 +347,17 @@ journey('the balance says that nothing is missing, in both languages', {}, async
   await page.waitForSelector('[data-balance-panel]', { state: 'detached' });
 });
 
-journey('a message that is missing is red, and the page says what to do', { server: { lost: 3 } }, async (page) => {
+journey('a message that is missing is red, and the page says what to do', { server: { lost: 3 }, size: { width: 1440, height: 900 } }, async (page) => {
   await shown(page);
   await page.waitForSelector('[data-balance="wrong"]', patience);
-  assert.match(await page.textContent('[data-balance]'), /Balance off by 10/); // 3 messages, 6 rows, 1 canary
+  assert.match(await page.textContent('[data-balance]'), /Off by 10/); // 3 messages, 6 rows, 1 canary
   await page.click('[data-balance]');
   assert.match(await page.textContent('[data-balance-alarm]'), /situ balance --hour/);
   const colour = await page.$eval('[data-line="balance.missing"]', (e) => getComputedStyle(e).color);
   assert.equal(colour, 'rgb(255, 107, 107)');
   assert.match(await page.textContent('[data-canary="gw-south"]'), /1 lost/);
+  const lang = await page.$eval('[data-lang]', (e) => e.getBoundingClientRect().right);
+  assert.ok(lang <= 1440, `the language button ends at ${lang}`);
 });
 
 journey('without history there is no balance, and the page says so', { server: { history: 'off' } }, async (page) => {
