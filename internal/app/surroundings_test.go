@@ -128,6 +128,40 @@ func TestQoS2EndsOnce(t *testing.T) {
 	})
 }
 
+// What was refused for an unknown Thing is on the map as soon as the Thing is registered and the letter replayed.
+func TestReplayedIsOnTheMap(t *testing.T) {
+	r := run(t, apptest.Dir(t), nil)
+	credential := r.Do(t, apptest.Key, http.MethodPost, "/v1/credentials", `{"user":"box","scope":"*"}`)
+	_, rest, _ := strings.Cut(credential.Body, `"password":"`)
+	password, _, _ := strings.Cut(rest, `"`)
+	apptest.Ack(t, r.Connect(t, "box", "box", password), "situ/v1/eco/air-1/json", `{"pm2_5":61.25}`)
+	apptest.Until(t, time.Minute, func() string {
+		if a := r.Do(t, apptest.Key, http.MethodGet, "/v1/deadletters?owner=eco&state=open", ""); !strings.Contains(a.Body, `"reason":"thing"`) {
+			return fmt.Sprint("dead letters: ", a.Status, a.Body)
+		}
+		return ""
+	})
+	if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/register", station); a.Status != http.StatusMultiStatus {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	for _, key := range []string{"", "situ_wrong_key_0123456789"} {
+		if a := r.Do(t, key, http.MethodPost, "/v1/deadletters/replay", `{"owner":"eco"}`); a.Status != http.StatusUnauthorized {
+			t.Errorf("without the key: %d %s", a.Status, a.Body)
+		}
+	}
+	if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/deadletters/replay", `{"owner":"eco"}`); a.Status != http.StatusMultiStatus || !strings.Contains(a.Body, `"status":"resolved","values":1`) {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if a := r.Do(t, apptest.Key, http.MethodGet, "/v1/things/eco/air-1", ""); !strings.Contains(a.Body, "61.25") {
+		t.Errorf("the map does not have it: %d %s", a.Status, a.Body)
+	}
+	for _, bad := range []string{`{}`, `{"ids":["x"]}`, `{"all":true,"shift":"soon"}`, `{"all":true,"owner":"eco","time":"never"}`, `{"ids":["a:1:live:1:1"],"all":true}`} {
+		if a := r.Do(t, apptest.Key, http.MethodPost, "/v1/deadletters/replay", bad); a.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %s", bad, a.Status, a.Body)
+		}
+	}
+}
+
 // Everything bad becomes a dead letter that says what and where, is counted, and found by its owner; what is good in the
 // same payload, and after it, is in SQL.
 func TestBadInputEndsAsDeadLetters(t *testing.T) {

@@ -270,6 +270,10 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if one && errors.Is(err, bus.ErrTooLarge) && p.cut() {
+			p.log.Warn("a message is too large for the bus: the payloads of its dead letters are cut, and cannot be replayed", "seq", from, "err", err)
+			continue
+		}
 		if again := p.core.Answered(answer(err), one); !again {
 			p.tell(Published{From: from, To: to, Rows: p.batch.Len(), Attempts: attempt, Took: time.Since(began)}, err)
 			return nil
@@ -282,6 +286,20 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 		}
 		wait = min(2*wait, longWait)
 	}
+}
+
+// keepPayload is what is never cut from a dead letter's payload: it shows what came, and no bus refuses it.
+const keepPayload = 16 << 10
+
+// cut halves the payloads of the batch's dead letters; false if there is nothing to cut. The bus has said no for certain,
+// so the message may be sent in another form.
+func (p *Pump) cut() (shorter bool) {
+	for i := range p.batch.DeadLetters {
+		if d := &p.batch.DeadLetters[i]; len(d.Payload) > keepPayload {
+			d.Payload, shorter = d.Payload[:max(len(d.Payload)/2, keepPayload)], true
+		}
+	}
+	return shorter
 }
 
 // answer is what an error of Publish means.

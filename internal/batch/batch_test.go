@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -184,6 +185,28 @@ func TestTooLargeIsHalved(t *testing.T) {
 		t.Fatalf("%d refusals", refusals)
 	}
 	bustest.Same(t, &m.all, expect(s.Producer(), msgs))
+}
+
+// A dead letter whose payload is more than the bus takes used to stop its lane for ever.
+func TestPayloadOfADeadLetterIsCut(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	msgs := bustest.Messages(3, 8)
+	letter := sensor.DeadLetter{Reason: sensor.ReasonMalformed, Size: 1 << 20, Payload: bytes.Repeat([]byte("x"), 1<<20)}
+	msgs = append(msgs, sensor.Message{Arrival: 1, DeadLetters: []sensor.DeadLetter{letter}})
+	put(t, s, msgs)
+	m := &memory{answer: func(_, _ uint64, b *sensor.Batch) error {
+		for i := range b.DeadLetters {
+			if len(b.DeadLetters[i].Payload) > 300_000 {
+				return bus.ErrTooLarge
+			}
+		}
+		return nil
+	}}
+	pump(t, Config{Spool: s, Bus: m}, 10)
+	last := m.all.DeadLetters[len(m.all.DeadLetters)-1]
+	if len(last.Payload) != 1<<18 || last.Size != 1<<20 {
+		t.Errorf("%d of %d bytes came", len(last.Payload), last.Size)
+	}
 }
 
 func TestGapIsPublishedInItsPlace(t *testing.T) {
