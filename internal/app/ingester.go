@@ -93,8 +93,8 @@ func (p *process) sameTopic(b *kafka.Bus, accept string) func(context.Context, *
 				return err // it has begun with this one before
 			}
 		}
-		return fmt.Errorf("%w: the store holds blocks of another topic, with id %s, and none of this one, with id %v: %w; was the topic "+
-			"deleted, then what it held and was not stored is gone with it. To begin with this one: --kafka-accept %v",
+		return fmt.Errorf("%w: the store holds blocks of another topic, with id %s, and none of this one, with id %v: %w; if the topic "+
+			"was deleted, what it held and was not stored is gone with it. To begin with this one: --kafka-accept %v",
 			host.ErrRefused, other, id, ingester.ErrLogReplaced, id)
 	}
 }

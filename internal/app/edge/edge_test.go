@@ -106,6 +106,7 @@ func free(t *testing.T) string {
 
 // world is Kafka's double, the engine, and the flags of the three processes.
 type world struct {
+	cluster  *kfake.Cluster
 	gateway  edge.Config
 	ingester app.IngesterConfig
 	query    app.QueryConfig
@@ -138,8 +139,10 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	kafka, web := kafkaFlags(cluster(t)), free(t)
+	c := cluster(t)
+	kafka, web := kafkaFlags(c), free(t)
 	return &world{
+		cluster: c,
 		gateway: edge.Config{Data: filepath.Join(dir, "gateway"), HTTP: "127.0.0.1:0", MQTT: free(t), AutoRegister: true, Gateway: "gw-test",
 			Registry: "http://" + web, RegistryKey: apptest.Key, SpoolBytes: 64 << 20, Kafka: kafka},
 		ingester: app.IngesterConfig{HTTP: "127.0.0.1:0", ClickHouse: "unix://" + socket, Database: database, Group: "ingest", Kafka: kafka},
