@@ -22,6 +22,7 @@ import (
 	"github.com/situ-city/situ/internal/gateway"
 	"github.com/situ-city/situ/internal/ingester"
 	"github.com/situ-city/situ/internal/livestate"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/query"
 	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/internal/spool"
@@ -51,6 +52,9 @@ type process struct {
 	hold      func(part int32, offset int64) (func(int64), error) // keeps what the live state has still to read; nil = no need
 	group     group                                               // the ingester's; nil: nothing is stored
 	checkLog  func(context.Context, *store.Store) error           // may the ingester begin? nil: it may
+	groupLog  bus.Log                                             // the bus as that group reads it
+	holdThin  func(lane sensor.Lane) (uint64, func())             // what the spools must leave alone; nil = nothing
+	pace      ingester.Pace                                       // nil: no partition waits for another
 	messages  func(context.Context) int64                         // that the bus ever had, as far as this process knows
 	engine    *engine.Supervisor                                  // nil: no embedded engine
 	socket    string
@@ -176,7 +180,7 @@ func (p *process) openSpools(context.Context) (err error) {
 		p.Later(s.Close)
 		list = append(list, s)
 	}
-	b, err := inproc.Open(inproc.Config{Spools: list, Dir: busDir, Groups: groups, Logger: p.logger})
+	b, err := inproc.Open(inproc.Config{Spools: list, Dir: busDir, Announced: protocol.Announced, Groups: groups, Logger: p.logger})
 	if err != nil {
 		return err
 	}
@@ -192,8 +196,28 @@ func (p *process) openSpools(context.Context) (err error) {
 		}
 		return h.Advance, nil
 	}
-	p.group, err = b.Group(groupName)
-	return err
+	p.holdThin = func(lane sensor.Lane) (uint64, func()) { return b.HoldThin(int32(lane)) }
+	g, err := b.Group(groupName)
+	if err != nil {
+		return err
+	}
+	p.group, p.groupLog = g, g.Log()
+	p.pace = host.Lanes{Share: p.cfg.Pace(p.liveWaiting)}
+	return nil
+}
+
+// liveWaiting is how many messages of the live lane are not stored.
+func (p *process) liveWaiting() int64 {
+	ctx := context.Background() // both are answered from memory
+	_, next, err := p.bus.Bounds(ctx, int32(sensor.Live))
+	if err != nil {
+		return 0
+	}
+	at, err := p.committed(ctx, int32(sensor.Live))
+	if err != nil || at < 0 {
+		return 0
+	}
+	return next - at
 }
 
 // say puts a line over the map.

@@ -34,6 +34,7 @@ type Config struct {
 	Canary time.Duration `help:"How often the gateway's canary sings: a reading of its own that goes the whole way; 0 = never." default:"10s" env:"SITU_CANARY"`
 
 	Ledger
+	host.Bounds
 	host.TLS
 
 	File      *File    `kong:"-"` // sources of the configuration file
@@ -42,7 +43,7 @@ type Config struct {
 
 // check names settings that disagree. (Not Validate: kong would call that before the sources are known.)
 func (c *Config) check() error {
-	if err := errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP), c.Ledger.check()); err != nil {
+	if err := errors.Join(c.TLS.Check("http", c.HTTP), c.TLS.Check("clickhouse-http", c.ClickHouseHTTP), c.Ledger.check(), c.Bounds.Check()); err != nil {
 		return err
 	}
 	switch {
@@ -73,6 +74,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 	if err := host.Failpoints(logger); err != nil {
 		return err
 	}
+	cfg.MemoryLimit.Apply(logger)
 	unlock, err := host.Lock(cfg.Data)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/situ-city/situ/internal/app/host"
+	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/decode/all"
 	"github.com/situ-city/situ/internal/embedded/engine"
 	"github.com/situ-city/situ/internal/gateway"
@@ -21,6 +22,7 @@ import (
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/query"
 	"github.com/situ-city/situ/internal/rollup"
+	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -34,6 +36,7 @@ func (p *process) openGateway(context.Context) (err error) {
 		Normalizer: p.newNormalizer,
 		Canary:     gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Spools:     p.spools, Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
+		Horizons: p.horizons(), Hold: p.holds(),
 	})
 	if errors.Is(err, gateway.ErrSource) {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
@@ -47,6 +50,21 @@ func (p *process) openGateway(context.Context) (err error) {
 	}
 	p.onCommit.Set(p.gateway.OnCommit)
 	return nil
+}
+
+// horizons is what full spools give up. Without history they free their oldest segments instead, whatever is in them.
+func (p *process) horizons() []spool.Horizon {
+	if p.cfg.History == "off" {
+		return nil
+	}
+	return p.cfg.SpoolHorizon.List
+}
+
+func (p *process) holds() map[sensor.Lane]gateway.Hold {
+	if p.holdThin == nil {
+		return nil
+	}
+	return host.Holds(p.holdThin)
 }
 
 // run starts the stages upstream last and stops them upstream first.
@@ -223,7 +241,7 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opt := ingester.Options{Log: p.bus, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
+	opt := ingester.Options{Log: p.logToStore(), Pace: p.pace, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
 	if p.registry != nil { // else declarations go to cmd/query, which reads the same bus
 		opt.RegistryVersion = func() uint64 { return p.registry.Snapshot().Version() }
 		opt.Declare = func(ctx context.Context, d []sensor.Declaration) error {
@@ -237,6 +255,14 @@ func (p *process) runIngester(ctx context.Context) error {
 	}
 	p.ingester.Store(in)
 	return in.Run(ctx)
+}
+
+// logToStore is the bus as the ingester has to read it.
+func (p *process) logToStore() bus.Log {
+	if p.groupLog != nil {
+		return p.groupLog
+	}
+	return p.bus
 }
 
 func (p *process) runHTTP(ctx context.Context) error {
@@ -297,6 +323,11 @@ func (p *process) asked() query.Watched {
 func (p *process) notReady() (list []query.NotReady) {
 	for _, n := range p.ready.List() {
 		list = append(list, query.NotReady(n))
+	}
+	if p.gateway != nil {
+		if why := p.gateway.Full(); why != "" {
+			list = append(list, query.NotReady{Component: "spool", Why: why})
+		}
 	}
 	if in := p.ingester.Load(); in != nil {
 		if err := in.Ready(); err != nil {

@@ -67,9 +67,7 @@ func (p *process) statusNow() query.Status {
 		Rates: query.Rates{MessagesPerS: p.status.messagesPerS, ObservationsPerS: live.Rate},
 	}
 	p.status.mu.Unlock()
-	if b := p.banner.Load(); b != nil {
-		s.Banner = *b
-	}
+	s.Banner = p.bannerNow()
 	switch {
 	case p.cfg.History == "off":
 		s.History, s.Observations = "off", live.Observations
@@ -89,4 +87,15 @@ func (p *process) statusNow() query.Status {
 		}
 	}
 	return s
+}
+
+// bannerNow is what the page says above the map. A full spool comes before what is always so.
+func (p *process) bannerNow() string {
+	if p.gateway != nil && p.gateway.Full() != "" {
+		return "the spool is full: nothing more is acknowledged, sensors keep their readings; see /readyz"
+	}
+	if b := p.banner.Load(); b != nil {
+		return *b
+	}
+	return ""
 }

@@ -47,7 +47,8 @@ type Config struct {
 	MaxBytes  int           // or so many bytes of records,
 	MaxDelay  time.Duration // or its first message was taken so long ago
 	OnPublish func(Published)
-	Logger    *slog.Logger // nil = silent
+	Wait      func(context.Context) error // called before each range is gathered; nil = none waits
+	Logger    *slog.Logger                // nil = silent
 }
 
 // Published tells of one range that the bus has.
@@ -104,6 +105,11 @@ func (p *Pump) Run(ctx context.Context) error {
 		}
 	}()
 	for {
+		if p.cfg.Wait != nil {
+			if err := p.cfg.Wait(ctx); err != nil {
+				return fmt.Errorf("batch: %w", err)
+			}
+		}
 		before := p.take(taking)
 		from, to, err := p.gather(ctx, p.core.Limit())
 		if err != nil {

@@ -20,7 +20,7 @@ var floorOf = map[string]int{
 	"internal/store": 2, "internal/tile": 2, "internal/sqlgate": 2, "internal/batch": 2,
 	"pkg/sensor": 1, "internal/protocol": 1,
 	"pkg/geo": 0, "schema": 0, "web": 0, "engine": 0, "internal/embedded": 0, "internal/version": 0,
-	"internal/tools": 0, "internal/failpoint": 0, "internal/publisher": 0, "internal/progress": 0, "internal/floors": 0, "internal/deps": 0, "internal/peers": 0,
+	"internal/tools": 0, "internal/failpoint": 0, "internal/publisher": 0, "internal/progress": 0, "internal/pace": 0, "internal/floors": 0, "internal/deps": 0, "internal/peers": 0,
 }
 
 // sideways lists the imports allowed inside one floor: importer prefix -> imported prefixes.

@@ -45,12 +45,17 @@ type Config struct {
 	Protocols   []decode.Protocol
 	Normalizer  func() *normalize.Normalizer // one a connection
 	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
+	Horizons    []spool.Horizon              // what a spool that fills gives up, in this order; none = nothing
+	Hold        map[sensor.Lane]Hold         // what it must leave alone; nil = nothing
 	Sessions    string                       // journal of the MQTT sessions; "" = QoS 2 holds as long as the process
 	Clock       func() time.Time             // nil = the wall clock
 	Canary      Canary
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
 }
+
+// Hold is spool.Policy's.
+type Hold func() (from uint64, release func())
 
 // Gateway is the stage. Make it with New, then Run.
 type Gateway struct {
@@ -152,6 +157,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 		})
 	}
+	for lane, s := range g.spools {
+		if p := g.policy(lane); len(p.Classes) > 0 {
+			eg.Go(func() error { return s.RunPolicy(ctx, p) })
+		}
+	}
 	eg.Go(func() error { return g.measure(ctx) })
 	if g.canary != nil {
 		eg.Go(func() error { return g.canary.run(ctx) })
@@ -167,6 +177,9 @@ func (g *Gateway) measure(ctx context.Context) error {
 		for lane, s := range g.spools {
 			used, _ := s.Used()
 			g.metrics.spoolBytes.WithLabelValues(lane.String()).Set(float64(used))
+			for class, h := range s.Held() {
+				g.metrics.held.WithLabelValues(lane.String(), sensor.OwnerClass(class).String()).Set(float64(h.Bytes))
+			}
 		}
 		select {
 		case <-tick.C:

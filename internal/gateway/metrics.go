@@ -16,7 +16,9 @@ type metrics struct {
 	pullDrops    *prometheus.CounterVec // source
 	commit       prometheus.Histogram
 	commitSize   prometheus.Histogram
-	spoolBytes   *prometheus.GaugeVec // lane
+	spoolBytes   *prometheus.GaugeVec   // lane
+	held         *prometheus.GaugeVec   // lane, class
+	removed      *prometheus.CounterVec // lane, class, reason
 	clients      prometheus.GaugeFunc
 	canaryAck    prometheus.Histogram
 	canaryLost   prometheus.Counter
@@ -29,14 +31,18 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		return c
 	}
 	m := &metrics{
-		messages:    counter("messages_total", "Messages taken, by source.", "source"),
-		letters:     counter("dead_letters_total", "Messages or values that became dead letters, by reason.", "reason"),
-		empty:       counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
-		refused:     counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room.", "reason"),
-		lost:        counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
-		pullDrops:   counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
-		pullUp:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),
-		spoolBytes:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_bytes", Help: "Bytes in the spool, by lane."}, []string{"lane"}),
+		messages:   counter("messages_total", "Messages taken, by source.", "source"),
+		letters:    counter("dead_letters_total", "Messages or values that became dead letters, by reason.", "reason"),
+		empty:      counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
+		refused:    counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room.", "reason"),
+		lost:       counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
+		pullDrops:  counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
+		pullUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),
+		spoolBytes: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_bytes", Help: "Bytes in the spool, by lane."}, []string{"lane"}),
+		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_class_bytes",
+			Help: "Bytes in the spool, by lane and owner class."}, []string{"lane", "class"}),
+		removed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "situ_spool_removed_messages_total",
+			Help: "Messages removed by policy because the spool had no room; each has a gap record."}, []string{"lane", "class", "reason"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_redelivered_total", Help: "Redeliveries recognised: pulled ones while their first delivery was on its way, QoS 2 ones until they are released."}),
 		observations: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_observations_total",
 			Help: "Observations written to the spool."}),
@@ -53,7 +59,7 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 	m.canaryLost = prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_canary_unacknowledged_total",
 		Help: "Readings of the canary that were not acknowledged (nothing is promised for them)."})
 	reg.MustRegister(m.canaryAck, m.canaryLost)
-	reg.MustRegister(m.pullUp, m.spoolBytes, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
+	reg.MustRegister(m.pullUp, m.spoolBytes, m.held, m.removed, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
 	return m
 }
 

@@ -27,6 +27,7 @@ type worker struct {
 	normalizer *normalize.Normalizer
 	readings   []decode.Reading
 	live, back sensor.Message
+	class      sensor.OwnerClass // of the message in hand
 	body       []byte
 	routes     map[string]route
 }
@@ -80,10 +81,11 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 		if e, ok := r.decoder.(decode.Emptier); ok {
 			w.live.Empty = e.Empty()
 		}
+		w.class = w.normalizer.ClassOf(r.source.Thing)
 		return w.finish()
 	}
 	r.source.Origin = from
-	w.normalizer.Normalize(&r.source, w.readings, payload, &w.live, &w.back)
+	w.class = w.normalizer.Normalize(&r.source, w.readings, payload, &w.live, &w.back).Class
 	return w.finish()
 }
 
@@ -117,6 +119,7 @@ func (w *worker) shrink() {
 // refuse makes the message a dead letter.
 func (w *worker) refuse(d sensor.DeadLetter, payload []byte) int {
 	w.begin()
+	w.class = w.normalizer.ClassOf(sensor.ThingID(d.Thing))
 	d.Size, d.Payload = len(payload), sensor.TrimPayload(payload)
 	w.live.DeadLetters = append(w.live.DeadLetters, d)
 	return w.finish()
@@ -156,7 +159,7 @@ func (w *worker) append(parts int, ack spool.Ack) error {
 func (w *worker) hand(parts int, ack spool.Ack) error {
 	if len(w.back.Observations) > 0 {
 		w.body = sensor.AppendMessage(w.body[:0], &w.back)
-		if err := w.g.spools[sensor.Backfill].Append(w.body, ack); err != nil {
+		if err := w.g.spools[sensor.Backfill].AppendAs(w.class, w.body, ack); err != nil {
 			return err
 		}
 		if parts == 1 {
@@ -164,7 +167,7 @@ func (w *worker) hand(parts int, ack spool.Ack) error {
 		}
 	}
 	w.body = sensor.AppendMessage(w.body[:0], &w.live)
-	return w.g.spools[sensor.Live].Append(w.body, ack)
+	return w.g.spools[sensor.Live].AppendAs(w.class, w.body, ack)
 }
 
 // appendOnce hands the built messages, as one QoS 2 delivery, to the spools that do not have their part of it.

@@ -78,6 +78,9 @@ func (f *fetcher) read(ctx context.Context, from int64) error {
 			return err
 		}
 		f.close(b, from, to)
+		if f.w.opt.Pace != nil {
+			_ = f.w.opt.Pace.Wait(ctx, f.w.part)
+		}
 		f.full <- b // also when ctx has ended: what is fetched is stored
 		from = to
 	}

@@ -63,6 +63,12 @@ const (
 	DefaultPatience = 20 * time.Second       // for what is under way when it is told to stop
 )
 
+// Pace says when a partition's next block may be stored, and is told of those that were.
+type Pace interface {
+	Wait(ctx context.Context, part int32) error // an error is ctx's
+	Moved(part int32, rows int)
+}
+
 // Options of an Ingester. Log, Group and Store are needed.
 type Options struct {
 	Log   bus.Log
@@ -74,6 +80,9 @@ type Options struct {
 	Declare func(ctx context.Context, d []sensor.Declaration) error
 	// RegistryVersion is noted in intents. nil = 0.
 	RegistryVersion func() uint64
+
+	// Pace holds partitions back for others. nil = none waits.
+	Pace Pace
 
 	MaxRows  int           // a block is closed when it has so many; 0 = DefaultMaxRows
 	Linger   time.Duration // or when its first row has waited so long; 0 = DefaultLinger

@@ -410,6 +410,9 @@ func (w *worker) explainOffset(ctx context.Context, err error) error {
 
 func (w *worker) count(ctx context.Context, b *store.Block) {
 	r, m := b.Batch, w.m
+	if w.opt.Pace != nil {
+		w.opt.Pace.Moved(w.part, weight(r))
+	}
 	m.blocks.Inc()
 	m.messages.Add(float64(r.Messages))
 	m.observations.Add(float64(r.Len()))

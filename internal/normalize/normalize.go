@@ -101,6 +101,9 @@ type Outcome struct {
 	Refused      int // values that became dead letters, also those merged into one
 	Declared     int // declarations
 	NoFix        int // values whose position was 0, 0
+
+	// Class is what the owner of the message's Thing is; of several, the one whose data is kept longest.
+	Class sensor.OwnerClass
 }
 
 // New makes a Normalizer.
@@ -120,7 +123,7 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 	backfill.Arrival = live.Arrival
 
 	var t *thing
-	serial, asked := "", false
+	serial, asked, classed := "", false, false
 	for i := range readings {
 		r := &readings[i]
 		n.at = i
@@ -131,6 +134,10 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 		if !asked || r.Serial != serial {
 			t, serial, asked = n.thingOf(r.Serial), r.Serial, true
 			n.place = placed{}
+			if t != nil {
+				n.outcome.Class = keptLonger(n.outcome.Class, t.class, !classed)
+				classed = true
+			}
 			n.serial = max(min(n.letters, maxLetters)-1, 0)
 		}
 		if t == nil {
@@ -145,6 +152,9 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 	for i := range min(n.letters, maxLetters) {
 		live.DeadLetters[first+i].Readings = n.covered[i].String()
 		n.covered[i] = n.covered[i][:0]
+	}
+	if !classed {
+		n.outcome.Class = n.ClassOf(src.Thing)
 	}
 	out := n.outcome
 	n.src, n.ledger, n.payload, n.live, n.back = nil, nil, nil, nil, nil // keep nothing of the caller's

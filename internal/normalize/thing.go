@@ -22,6 +22,7 @@ type thing struct {
 	asOf  uint64        // ledger version that the following was taken from
 	entry *sensor.Thing // nil: not in the ledger
 	list  []*sensor.Datastream
+	class sensor.OwnerClass
 	lon   int32 // registered place, or NoPosition
 	lat   int32
 
@@ -62,6 +63,32 @@ func (n *Normalizer) thingOf(serial string) *thing {
 	return t
 }
 
+// ClassOf is the class of the Thing's owner. A Thing that nobody registered is a citizen's; of one that is registered
+// without a class, and of a frame that does not say which Thing it is of, nobody knows.
+func (n *Normalizer) ClassOf(id sensor.ThingID) sensor.OwnerClass {
+	if id.Name() == "-" {
+		return sensor.ClassUnknown
+	}
+	entry, _ := n.opt.Ledger().Thing(id)
+	return classOf(entry)
+}
+
+func classOf(entry *sensor.Thing) sensor.OwnerClass {
+	if entry == nil || entry.Auto && entry.Class == sensor.ClassUnknown {
+		return sensor.Social
+	}
+	return entry.Class
+}
+
+// keptLonger gives of two classes the one whose data is given up later, government's last, unless there is only b.
+func keptLonger(a, b sensor.OwnerClass, only bool) sensor.OwnerClass {
+	order := [...]uint8{sensor.Social: 0, sensor.Enterprise: 1, sensor.ClassUnknown: 2, sensor.Government: 3}
+	if only || order[b] > order[a] {
+		return b
+	}
+	return a
+}
+
 // bySerial finds the Thing that only its frames name.
 func (n *Normalizer) bySerial(serial string) (sensor.ThingID, *refusal) {
 	owner := n.src.Thing.Owner()
@@ -95,6 +122,7 @@ func (n *Normalizer) load(id sensor.ThingID) *thing {
 		t.entry, t.list = entry, list
 		t.generation++
 	}
+	t.class = classOf(entry)
 	t.lon, t.lat = sensor.NoPosition, sensor.NoPosition
 	if known && entry.Placed {
 		t.lon, t.lat = entry.Location.E7()

@@ -40,7 +40,7 @@ func (s *Spool) AppendAs(class sensor.OwnerClass, body []byte, ack Ack) error {
 		s.room.Wait()
 	}
 	if err := s.refuse(int64(need)); err != nil {
-		s.noRoom = err
+		s.noRoom, s.fullAt = err, s.used
 		s.pressIfOver()
 		s.mu.Unlock()
 		return err

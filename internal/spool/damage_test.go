@@ -23,7 +23,7 @@ func small(t testing.TB) (dir string, image []byte, ends []int64) {
 // trySmall gives no ends where the writer was so quick, or its caller so slow, that two records went into two commits.
 func trySmall(t testing.TB) (dir string, image []byte, ends []int64) {
 	t.Helper()
-	dir = t.TempDir()
+	dir = memoryDir(t)
 	commits := 0
 	s := open(t, Config{Dir: dir, OnCommit: func(Commit) { commits++ }})
 	for n := uint64(1); n <= 8; n += 2 {

@@ -4,17 +4,26 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// powerFS knows of each file what has been synced, and of each name whether its directory has been.
+// powerFS knows of each file what has been synced, and of each name whether its directory has been. What was renamed or
+// removed may be found as it was before, until the directory is synced; removals come back last first, as from a journal.
 type powerFS struct {
 	disk
-	mu     sync.Mutex
-	synced map[string]int64 // bytes of the file that survive
-	named  map[string]bool  // name survives
+	mu      sync.Mutex
+	synced  map[string]int64  // bytes of the file that survive
+	named   map[string]bool   // name survives
+	before  map[string][]byte // content before a rename that is not durable
+	removed []removedFile     // not durably
+}
+
+type removedFile struct {
+	path    string
+	content []byte
 }
 
 type powerFile struct {
@@ -24,8 +33,17 @@ type powerFile struct {
 	size int64 // written
 }
 
+func newPowerFS() *powerFS {
+	return &powerFS{synced: map[string]int64{}, named: map[string]bool{}, before: map[string][]byte{}}
+}
+
 func (p *powerFS) create(path string) (file, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f, err := p.disk.create(path)
+	if err == nil {
+		p.synced[path] = 0
+	}
 	return &powerFile{file: f, fs: p, path: path}, err
 }
 
@@ -38,7 +56,42 @@ func (p *powerFS) open(path string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.synced[path]; !known { // it was there before
+		p.synced[path], p.named[path] = info.Size(), true
+	}
 	return &powerFile{file: f, fs: p, path: path, size: info.Size()}, nil
+}
+
+func (p *powerFS) rename(from, to string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, err := os.ReadFile(to)
+	if err != nil {
+		return err
+	}
+	if err := p.disk.rename(from, to); err != nil {
+		return err
+	}
+	p.synced[to] = p.synced[from]
+	p.before[to] = old // it was sealed, hence synced
+	delete(p.synced, from)
+	delete(p.named, from)
+	return nil
+}
+
+func (p *powerFS) remove(path string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, err := os.ReadFile(path)
+	if err == nil && strings.HasSuffix(path, suffix) {
+		p.removed = append(p.removed, removedFile{path, old})
+	}
+	delete(p.synced, path)
+	delete(p.named, path)
+	delete(p.before, path)
+	return p.disk.remove(path)
 }
 
 func (p *powerFS) syncDir(dir string) error {
@@ -47,6 +100,8 @@ func (p *powerFS) syncDir(dir string) error {
 	for path := range p.synced {
 		p.named[path] = true
 	}
+	clear(p.before)
+	p.removed = nil
 	return p.disk.syncDir(dir)
 }
 
@@ -75,10 +130,19 @@ func (f *powerFile) Sync() error {
 // image copies dir as a disk would be found: of what was not synced some pages are there, some are zero, some lost.
 func (p *powerFS) image(t *testing.T, dir, to string, rnd *rand.Rand) {
 	t.Helper()
+	write := func(path string, b []byte) {
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(path)), b, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for path, synced := range p.synced {
 		if !p.named[path] && rnd.IntN(2) == 0 {
+			continue
+		}
+		if old, ok := p.before[path]; ok && rnd.IntN(2) == 0 {
+			write(path, old)
 			continue
 		}
 		b, err := os.ReadFile(path)
@@ -91,18 +155,16 @@ func (p *powerFS) image(t *testing.T, dir, to string, rnd *rand.Rand) {
 				clear(b[at:min(at+page, int64(len(b)))])
 			}
 		}
-		b = b[:synced+rnd.Int64N(int64(len(b))-synced+1)]
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(path)), b, 0o640); err != nil {
-			t.Fatal(err)
-		}
+		write(path, b[:synced+rnd.Int64N(int64(len(b))-synced+1)])
+	}
+	for _, r := range p.removed[rnd.IntN(len(p.removed)+1):] {
+		write(r.path, r.content)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, metaName)) // replaced durably or not at all
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(to, metaName), b, 0o640); err != nil {
-		t.Fatal(err)
-	}
+	write(metaName, b)
 }
 
 // TestPowerLossKeepsWhatWasAcked looks at the disk as it might be found after power failed at any instant.
@@ -110,7 +172,7 @@ func TestPowerLossKeepsWhatWasAcked(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	p := &powerFS{synced: map[string]int64{}, named: map[string]bool{}}
+	p := newPowerFS()
 	s := open(t, Config{fs: p, SegmentBytes: 16 << 10, MaxBytes: 64 << 20})
 	a := newAckLog()
 	for n := uint64(1); n <= 4000; n++ {

@@ -150,26 +150,22 @@ func listSegments(dir string) ([]uint64, error) {
 
 // createSegment makes the file, durable with its header and its name before any record goes into it: so a file
 // with a broken header holds nothing that was ever acknowledged, unless it is longer than the header.
-func (s *Spool) createSegment(first uint64) (f file, seg *segment, err error) {
+func (s *Spool) createSegment(first uint64) (file, *segment, error) {
 	path := s.path(segmentName(first))
-	f, err = s.fs.create(path)
+	f, err := s.fs.create(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = s.fs.remove(path)
-		}
-	}()
 	h := header{Format: format, LogID: s.logID, Epoch: s.producer.Epoch, Lane: s.producer.Lane, First: first, Made: s.cfg.Clock().UnixMilli()}
-	if _, err = f.WriteAt(h.append(nil), 0); err != nil {
-		return nil, nil, err
+	if _, err = f.WriteAt(h.append(nil), 0); err == nil {
+		err = f.Sync()
 	}
-	if err = f.Sync(); err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = s.fs.syncDir(s.cfg.Dir)
 	}
-	if err = s.fs.syncDir(s.cfg.Dir); err != nil {
+	if err != nil {
+		_ = f.Close()
+		_ = s.fs.remove(path)
 		return nil, nil, err
 	}
 	return f, &segment{path: path, first: first, next: first, size: headerSize, format: format, made: h.Made}, nil

@@ -126,6 +126,7 @@ type Spool struct {
 	used    int64      // bytes on disk, in the commit that runs, and waiting
 	pressAt int64      // bytes in use from which RunPolicy wants to know; 0 = there is no policy
 	noRoom  error      // why the last append or commit was refused, nil since one was taken
+	fullAt  int64      // bytes in use then, 0 = it was the disk that was full
 	idle    bool       // the writer sleeps until a first record comes
 	closed  bool
 	err     error // ErrFailed, wrapping its cause

@@ -143,10 +143,13 @@ func (s *Spool) Held() (held [numClasses]Held) {
 	return held
 }
 
-// NoRoom tells why the spool refused what came last: ErrFull, wrapped, or nil since something was taken again.
+// NoRoom tells why the spool refused what came last: ErrFull, wrapped; or nil since something was taken again or freed.
 func (s *Spool) NoRoom() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.used < s.fullAt {
+		return nil
+	}
 	return s.noRoom
 }
 

@@ -145,7 +145,7 @@ func (s *Spool) takeBack(g *group, seg *segment, err error) error {
 	}
 	s.mu.Lock()
 	s.used -= int64(len(g.buf) - markSize)
-	s.noRoom = err
+	s.noRoom, s.fullAt = err, 0
 	s.mu.Unlock()
 	return err
 }

@@ -49,9 +49,36 @@ func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
 	if len(b.Batch.Gaps) == 0 {
 		return nil
 	}
-	return s.send(ctx, "gaps", "gateway, epoch, lane, seq_from, seq_to, at, reason", func(batch driver.Batch) error {
+	if err := s.insertGapShares(ctx, b.Batch.GapShares); err != nil {
+		return err
+	}
+	return s.send(ctx, "gaps", "gateway, epoch, lane, seq_from, seq_to, at, reason, owner_class", func(batch driver.Batch) error {
 		for _, g := range b.Batch.Gaps {
-			if err := batch.Append(g.Gateway, g.Epoch, uint8(g.Lane), g.From, g.To, time.UnixMilli(g.At), g.Reason); err != nil {
+			if err := batch.Append(g.Gateway, g.Epoch, uint8(g.Lane), g.From, g.To, time.UnixMilli(g.At), g.Reason, classWord(g.Class)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// classWord is empty where not one class was removed but whatever was there.
+func classWord(c sensor.OwnerClass) string {
+	if c == sensor.ClassUnknown {
+		return ""
+	}
+	return c.String()
+}
+
+func (s *Store) insertGapShares(ctx context.Context, shares []sensor.LoggedGapShare) error {
+	if len(shares) == 0 {
+		return nil
+	}
+	return s.send(ctx, "gap_shares", "gateway, epoch, lane, seq, thing, owner, hour, messages, at, reason, owner_class", func(batch driver.Batch) error {
+		for i := range shares {
+			g := &shares[i]
+			if err := batch.Append(g.Gateway, g.Epoch, uint8(g.Lane), g.Seq, uint64(g.Thing), g.Owner, time.UnixMilli(g.Hour), g.Messages,
+				time.UnixMilli(g.At), g.Reason, classWord(g.Class)); err != nil {
 				return err
 			}
 		}

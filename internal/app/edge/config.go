@@ -30,6 +30,7 @@ type Config struct {
 	Canary time.Duration `help:"How often this gateway's canary sings: a reading of its own that goes the whole way; 0 = never." default:"10s" env:"SITU_CANARY"`
 
 	host.Kafka
+	host.Bounds
 	host.TLS
 
 	File *host.File `kong:"-"` // sources of the configuration file
@@ -41,6 +42,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.Kafka.Check(); err != nil {
+		return err
+	}
+	if err := c.Bounds.Check(); err != nil {
 		return err
 	}
 	registry, err := registryAddr(c.Registry)

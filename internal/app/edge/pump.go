@@ -10,6 +10,7 @@ import (
 
 	"github.com/situ-city/situ/internal/batch"
 	"github.com/situ-city/situ/internal/spool"
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 // flushFor is how long a stopping gateway goes on handing over.
@@ -22,15 +23,27 @@ type pump struct {
 	*batch.Pump
 }
 
-func (p *process) newPumps() (pumps []*pump) {
+func (p *process) newPumps() []*pump {
 	m := newMetrics(p)
+	share := p.cfg.Pace(func() int64 { return int64(p.pumps[sensor.Live].waiting()) })
+	var pumps []*pump
 	for lane, s := range p.spools {
 		u := &pump{p: p, spool: s}
-		u.Pump = batch.New(batch.Config{Spool: s, Bus: p.kafka, Logger: p.logger, OnPublish: m.lane(lane, u.waiting)})
+		cfg := batch.Config{Spool: s, Bus: p.kafka, Logger: p.logger}
+		counted, moved := m.lane(lane, u.waiting), share.First
+		if lane == sensor.Backfill {
+			cfg.Wait, moved = share.Wait, share.Second
+		}
+		cfg.OnPublish = func(b batch.Published) { counted(b); moved(b.Rows) }
+		u.Pump = batch.New(cfg)
+		p.pumps[lane] = u
 		pumps = append(pumps, u)
 	}
 	return pumps
 }
+
+// holdThin is what a lane's spool must leave alone. Readings are taken when the pumps are there.
+func (p *process) holdThin(lane sensor.Lane) (from uint64, release func()) { return p.pumps[lane].Hold() }
 
 // runPumps hands both lanes over as soon as the topic is there.
 func (p *process) runPumps(ctx context.Context, pumps []*pump) error {

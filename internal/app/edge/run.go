@@ -37,6 +37,7 @@ type process struct {
 	spools      map[sensor.Lane]*spool.Spool
 	kafka       *kafka.Bus
 	gateway     *gateway.Gateway
+	pumps       map[sensor.Lane]*pump // made after everything is open, before anything runs
 
 	onCommit host.CommitHook
 	ready    host.Readiness
@@ -59,7 +60,8 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 		return err
 	}
 	defer unlock()
-	p := &process{cfg: cfg, logger: logger, out: out, metrics: host.NewMetrics()}
+	cfg.MemoryLimit.Apply(logger)
+	p := &process{cfg: cfg, logger: logger, out: out, metrics: host.NewMetrics(), pumps: map[sensor.Lane]*pump{}}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := p.open(); err != nil {
 		return err
@@ -114,6 +116,7 @@ func (p *process) open() (err error) {
 		Listen: p.cfg.MQTT, TLS: tlsConfig, Anonymous: p.cfg.anonymous(), Credentials: p.credentials, Sources: p.cfg.sources(),
 		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools,
 		Canary:   gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
+		Horizons: p.cfg.SpoolHorizon.List, Hold: host.Holds(p.holdThin),
 		Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {
@@ -176,6 +179,7 @@ func (p *process) notReady() []host.NotReady {
 		}
 		p.ready.Set("spool of lane "+lane.String(), why)
 	}
+	p.ready.Set("spool", p.gateway.Full())
 	return p.ready.List()
 }
 

@@ -63,7 +63,7 @@ func testComments(t *testing.T, f *fixture) {
 	for _, view := range []string{"observations", "history", "latest", "things", "datastreams", "properties", "deadletters", "gaps",
 		"ingest_blocks", "repeats", "thing_versions", "datastream_versions", "property_versions", "deadletter_versions", "schema_migrations",
 		"taken", "empties", "balance", "cells_5m", "cells_1h", "cells_1d", "datastream_1h", "rollup_5m", "rollup_1h", "rollup_1d",
-		"rollup_datastream_1h", "rollup_dirty", "rollup_clock"} {
+		"rollup_datastream_1h", "rollup_dirty", "rollup_clock", "gap_shares", "removed"} {
 		rows, err := f.conn.Query(t.Context(), "SELECT name, comment FROM system.columns WHERE database = '"+f.db+"' AND table = '"+view+"'")
 		if err != nil {
 			t.Fatal(err)

@@ -46,6 +46,7 @@ func Run(t *testing.T, backend Backend) {
 		{"BalanceFindsWhatTheLogSkipped", testBalanceSkipped},
 		{"BalanceWaitsForWhatIsOnItsWay", testBalanceOnItsWay},
 		{"BalanceIsTheRecount", testBalanceDifferential},
+		{"WhatPolicyRemovedIsTold", testRemoved},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, database := backend(t)
