@@ -43,7 +43,9 @@ func (p *process) newPumps() []*pump {
 }
 
 // holdThin is what a lane's spool must leave alone. Readings are taken when the pumps are there.
-func (p *process) holdThin(lane sensor.Lane) (from uint64, release func()) { return p.pumps[lane].Hold() }
+func (p *process) holdThin(lane sensor.Lane) (from uint64, release func()) {
+	return p.pumps[lane].Hold()
+}
 
 // runPumps hands both lanes over as soon as the topic is there.
 func (p *process) runPumps(ctx context.Context, pumps []*pump) error {
