@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -92,6 +93,7 @@ type memGroup struct {
 	mu         sync.Mutex // guards what follows
 	at         map[int32]bus.Position
 	commits    int
+	full       int // so many commits find the disk full
 	generation int
 	anyOwner   bool // ablation: a zombie may commit
 	forgetful  bool // ablation: metadata is not kept
@@ -140,6 +142,10 @@ func (a *memAssignment) Commit(_ context.Context, p bus.Position) error {
 	defer a.g.mu.Unlock()
 	if a.generation != a.g.generation && !a.g.anyOwner {
 		return bus.ErrGeneration
+	}
+	if a.g.full > 0 {
+		a.g.full--
+		return fmt.Errorf("write: %w", syscall.ENOSPC)
 	}
 	if a.g.forgetful {
 		p.Meta = ""

@@ -117,7 +117,7 @@ func (f *fetcher) fill(ctx context.Context, b *sensor.Batch, from int64) (to int
 func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sensor.Batch) (next int64, err error) {
 	where := f.w.where + ", reading"
 	defer f.w.note(where, nil)
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
+	for n, pause := 1, firstPause; ; n, pause = n+1, min(2*pause, longPause) {
 		next, err = f.w.opt.Log.Fetch(ctx, f.w.part, from, to, maxRows, b)
 		if err == nil {
 			return next, nil
@@ -128,7 +128,9 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 		}
 		f.w.note(where, err)
 		f.w.m.retries.WithLabelValues("fetch").Inc()
-		f.w.logger.Warn("step is tried again", "step", "fetch", "pause", pause.String(), "err", err)
+		if n&(n-1) == 0 {
+			f.w.logger.Warn("step is tried again", "step", "fetch", "try", n, "pause", pause.String(), "err", err)
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,7 +217,7 @@ func TestStoreThatIsAwayIsWaitedFor(t *testing.T) {
 			}
 			r.log.append(0, message(1, 3))
 		})
-		time.Sleep(20 * time.Second)
+		time.Sleep(10 * time.Second)
 		if err := r.Ready(); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "partition 0: rows") {
 			t.Errorf("not ready because of %v", err)
 		}
@@ -233,6 +234,30 @@ func TestStoreThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 		if n := testutil.ToFloat64(r.m.retries.WithLabelValues("rows")); n != 20 {
 			t.Errorf("%v retries counted, want 20", n)
+		}
+	})
+}
+
+// A full disk under the commits heals; it used to end the process after six tries.
+func TestFullDiskUnderTheCommitsIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Options{}, func(r *running) {
+			r.group.full = 30
+			r.log.append(0, message(1, 3))
+		})
+		time.Sleep(10 * time.Second)
+		if err := r.Ready(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("not ready because of %v", err)
+		}
+		time.Sleep(time.Minute)
+		if err := r.Ready(); err != nil {
+			t.Errorf("still not ready: %v", err)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(r.store.blocks, " "); !strings.HasPrefix(got, "0-1 ") || len(r.store.blocks) != 1 {
+			t.Errorf("blocks %s", got)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/situ-city/situ/internal/bus"
@@ -326,7 +327,7 @@ func (w *worker) few(ctx context.Context, step string, do func(context.Context) 
 	tries := 0
 	return w.retry(ctx, step, func(ctx context.Context) error {
 		err := do(ctx)
-		if !errors.Is(err, bus.ErrUnanswered) { // it may come back for ever
+		if !errors.Is(err, bus.ErrUnanswered) && !errors.Is(err, syscall.ENOSPC) { // those may come back for ever
 			tries++
 		}
 		if err != nil && (tries >= fewTries || errors.Is(err, bus.ErrGeneration) || errors.Is(err, bus.ErrOffset)) {
@@ -343,7 +344,7 @@ func (f final) Unwrap() error { return f.error }
 
 const (
 	firstPause = 50 * time.Millisecond
-	longPause  = 5 * time.Second
+	longPause  = time.Second // a store that is back is not to be waited for long
 )
 
 // retry calls do until it succeeds. When ctx ends, do goes on for Patience, because what is under way is better
@@ -352,7 +353,7 @@ func (w *worker) retry(ctx context.Context, step string, do func(context.Context
 	began := time.Now()
 	grace, cancel := withGrace(ctx, w.opt.Patience)
 	defer cancel()
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
+	for n, pause := 1, firstPause; ; n, pause = n+1, min(2*pause, longPause) {
 		err := do(grace)
 		if err == nil {
 			w.note(w.where, nil)
@@ -369,7 +370,9 @@ func (w *worker) retry(ctx context.Context, step string, do func(context.Context
 		if errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrSchema) {
 			level = slog.LevelError // somebody has to change something
 		}
-		w.logger.Log(ctx, level, "step is tried again", "step", step, "pause", pause.String(), "err", err)
+		if n&(n-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+			w.logger.Log(ctx, level, "step is tried again", "step", step, "try", n, "pause", pause.String(), "err", err)
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done(): // stopping: what fails now is left to the replay
