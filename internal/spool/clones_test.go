@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	clones    = flag.Int("clones", 10_000, "crash clones of TestCrashClones")
+	clones    = flag.Int("clones", defaultClones, "crash clones of TestCrashClones")
 	cloneSeed = flag.Uint64("clone-seed", 0, "seed of one of its schedules to run again; 0 = new ones")
 )
 
