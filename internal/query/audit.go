@@ -16,6 +16,7 @@ const (
 	auditHours   = 24               // that the numbers are about
 	auditEvery   = 30 * time.Second // between two rounds, if they are cheap
 	auditShare   = 20               // a round is followed by so many times its own duration
+	auditFirst   = 10 * time.Second // at most between two rounds until the whole day has been looked at once
 	auditClasses = 10 * time.Minute // between two looks at which class an owner is of
 )
 
@@ -28,7 +29,8 @@ type Watched interface {
 
 // Audit keeps the balance of the last 24 hours for /metrics and the page, so that nobody has to ask. Each round counts
 // the newest two hours again and one older, from the rows themselves: a whole day takes 22 rounds, and what is taken
-// out of the tables later is found by then. It never takes more than a twentieth of the time.
+// out of the tables later is found by then. After the first turn
+// it never takes more than a twentieth of the time.
 type Audit struct {
 	logger *slog.Logger
 	clock  func() time.Time
@@ -115,7 +117,7 @@ func (a *Audit) Run(ctx context.Context, rows func() Watched) error {
 		}
 		pause = max(auditEvery, auditShare*took)
 		if err == nil && !a.whole() { // the first look at the day goes on at once
-			pause = auditShare * took / 4
+			pause = min(auditShare*took/4, auditFirst)
 		}
 	}
 }
