@@ -207,6 +207,10 @@ func (j *Journey) throughput(ctx context.Context) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	syncs, syncing, err := j.syncs(ctx)
+	if err != nil {
+		return 0, err
+	}
 	bar := progress.New(j.Progress, "throughput")
 	started := time.Now()
 	type loaded struct {
@@ -233,6 +237,10 @@ func (j *Journey) throughput(ctx context.Context) (rate float64, err error) {
 	}
 	if l.err != nil {
 		return 0, l.err
+	}
+	syncs2, syncing2, err := j.syncs(ctx)
+	if err != nil {
+		return 0, err
 	}
 	want := 2 * l.acked
 	for {
@@ -263,6 +271,9 @@ func (j *Journey) throughput(ctx context.Context) (rate float64, err error) {
 	rate = float64(l.acked) / wall.Seconds()
 	fmt.Fprintf(j.Out, "messages, two values each           %8d\n", l.acked)
 	fmt.Fprintf(j.Out, "PUBLISH to PUBACK                   %8.0f messages/s\n", float64(l.acked)/l.took.Seconds())
+	n := syncs2 - syncs
+	fmt.Fprintf(j.Out, "  group commits, each synced        %8.0f /s, %.0f messages and %.2f ms each, %d connections\n",
+		n/l.took.Seconds(), float64(l.acked)/n, (syncing2-syncing)/n*1e3, j.Connections)
 	fmt.Fprintf(j.Out, "PUBLISH to SELECT, all of them      %8.0f messages/s\n", rate)
 	fmt.Fprintf(j.Out, "CPU of all processes                %8.2f s a million messages\n", perM)
 	fmt.Fprintf(j.Out, "peak memory, engine included        %8.0f MB\n", float64(after.PeakRSS)/1e6)
@@ -282,6 +293,15 @@ func (j *Journey) bytes(ctx context.Context) error {
 		fmt.Fprintf(j.Out, "files of the engine                 %8.1f MB\n", float64(size)/1e6)
 	}
 	return err
+}
+
+// syncs is how many group commits of the spools there were, and the seconds they took.
+func (j *Journey) syncs(ctx context.Context) (n, seconds float64, err error) {
+	if n, err = j.metric(ctx, "situ_spool_commit_seconds_count"); err != nil {
+		return 0, 0, err
+	}
+	seconds, err = j.metric(ctx, "situ_spool_commit_seconds_sum")
+	return n, seconds, err
 }
 
 // metric reads one value of /metrics.
