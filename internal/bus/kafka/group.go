@@ -182,8 +182,9 @@ func (a *assignment) Commit(ctx context.Context, p bus.Position) error {
 			GroupID: a.g.name, GenerationID: a.generation, MemberID: a.member,
 			Topics: map[string][]kafkago.OffsetCommit{topic: {{Partition: int(a.part), Offset: p.Offset, Metadata: a.id.String() + " " + p.Meta}}},
 		})
-		if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
-			return err // nothing was sent
+		var answered kafkago.Error
+		if dial := (*net.OpError)(nil); errors.As(err, &answered) || errors.As(err, &dial) && dial.Op == "dial" {
+			return err // refused, or nothing was sent
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w: %w", bus.ErrUnanswered, err, errFinal)
