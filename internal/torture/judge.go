@@ -203,24 +203,34 @@ func (j *judge) look(ctx context.Context, conn driver.Conn, from int) (map[int]*
 func (j *judge) whole(ctx context.Context, conn driver.Conn, entries []entry) error {
 	r := j.report
 	r.Messages, r.Published, r.Acked = j.ledger.counts()
+	acked, _, _ := hearts(entries)
 	var identities, counted, overlaps, hearts uint64
-	for _, q := range []struct {
-		text string
-		into *uint64
-	}{
-		{"SELECT count() FROM situ.observations", &r.Rows},
-		{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.observations", &identities},
-		{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.deadletter_versions", &r.Letters},
-		{"SELECT toUInt64(sum(observations)) FROM situ.ingest_blocks FINAL", &counted},
-		{`SELECT count() FROM situ.ingest_blocks AS a FINAL JOIN situ.ingest_blocks AS b FINAL ON a.log = b.log AND a.partition = b.partition
+	settled := func(ctx context.Context) error { // a block's record comes after its rows
+		for _, q := range []struct {
+			text string
+			into *uint64
+		}{
+			{"SELECT count() FROM situ.observations", &r.Rows},
+			{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.observations", &identities},
+			{"SELECT uniqExact(gateway, epoch, lane, seq, idx) FROM situ.deadletter_versions", &r.Letters},
+			{"SELECT toUInt64(sum(observations)) FROM situ.ingest_blocks FINAL", &counted},
+			{`SELECT count() FROM situ.ingest_blocks AS a FINAL JOIN situ.ingest_blocks AS b FINAL ON a.log = b.log AND a.partition = b.partition
 			WHERE a.block_from < b.block_from AND b.block_from < a.block_to`, &overlaps},
-		{"SELECT toUInt64(sum(arraySum(mapValues(empties)))) FROM situ.ingest_blocks FINAL", &r.Empty},
-		{"SELECT toUInt64(sum(empties['no_values'])) FROM situ.ingest_blocks FINAL", &hearts},
-		{"SELECT toUInt64(sum(seq_to - seq_from + 1)) FROM situ.gaps FINAL", &r.Gaps},
-	} {
-		if err := conn.QueryRow(ctx, q.text).Scan(q.into); err != nil {
-			return fmt.Errorf("%s: %w", q.text, err)
+			{"SELECT toUInt64(sum(arraySum(mapValues(empties)))) FROM situ.ingest_blocks FINAL", &r.Empty},
+			{"SELECT toUInt64(sum(empties['no_values'])) FROM situ.ingest_blocks FINAL", &hearts},
+			{"SELECT toUInt64(sum(seq_to - seq_from + 1)) FROM situ.gaps FINAL", &r.Gaps},
+		} {
+			if err := conn.QueryRow(ctx, q.text).Scan(q.into); err != nil {
+				return fmt.Errorf("%s: %w", q.text, err)
+			}
 		}
+		if r.Rows != counted || hearts < acked {
+			return errUnsettled
+		}
+		return nil
+	}
+	if err := until(ctx, patience, settled); err != nil && !errors.Is(err, errUnsettled) {
+		return err
 	}
 	if r.Rows != identities {
 		r.fail("%d rows have %d identities", r.Rows, identities)
@@ -290,10 +300,11 @@ func (j *judge) balance(ctx context.Context, conn driver.Conn) error {
 	return nil
 }
 
-// heartbeats leave no row; the blocks count them.
-func (j *judge) heartbeats(entries []entry, counted uint64) {
-	var acked, sent uint64
-	relayed := false
+// errUnsettled: what follows the rows of a block is still on its way, or lost.
+var errUnsettled = errors.New("blocks and rows do not fit")
+
+// hearts counts the messages that hold nothing, from the senders' side.
+func hearts(entries []entry) (acked, sent uint64, relayed bool) {
 	for _, e := range entries {
 		if e.kind != kindHeartbeat {
 			continue
@@ -304,6 +315,12 @@ func (j *judge) heartbeats(entries []entry, counted uint64) {
 			acked++
 		}
 	}
+	return acked, sent, relayed
+}
+
+// heartbeats leave no row; the blocks count them.
+func (j *judge) heartbeats(entries []entry, counted uint64) {
+	acked, sent, relayed := hearts(entries)
 	if counted < acked || counted > sent && !relayed {
 		j.report.fail("%d messages that hold nothing were acknowledged and sent %d times; the blocks count %d", acked, sent, counted)
 	}

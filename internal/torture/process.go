@@ -40,6 +40,7 @@ type process struct {
 	next    []life // that the coming starts will have; none = an undisturbed one
 	now     life
 	stopped bool // it stands still by SIGSTOP of ours
+	mayEnd  bool // what is done to it now is to be refused
 	asked   bool // it was asked to end, and ought to with exit code 0
 }
 
@@ -106,7 +107,7 @@ func (p *process) live(ctx context.Context) error {
 		if err != nil {
 			how = err.Error()
 		}
-		p.died(p, how, killed, l.allowed || p.wasAsked() && err == nil)
+		p.died(p, how, killed, l.allowed || p.mayRefuse() || p.wasAsked() && err == nil)
 	}
 	return nil
 }
@@ -175,6 +176,12 @@ func (p *process) end() {
 	p.asked = true
 	p.mu.Unlock()
 	p.signal(syscall.SIGTERM)
+}
+
+func (p *process) mayRefuse() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mayEnd
 }
 
 func (p *process) wasAsked() bool {

@@ -228,6 +228,9 @@ func (t *torturer) rounds(ctx context.Context) error {
 		}
 	}
 	bar.Done(t.report.note())
+	if w, ok := t.world.(*kafkaWorld); ok && t.cfg.Round == 0 && len(t.report.Failures) == 0 {
+		return t.reset(ctx, w)
+	}
 	return nil
 }
 
