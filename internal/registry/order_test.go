@@ -105,6 +105,49 @@ func testWritersTakeTurns(t *testing.T, db fresh) {
 	}
 }
 
+// One transaction may change a Thing and a Datastream several times, and hand a serial on. PostgreSQL refuses to touch
+// a row twice in one statement.
+func testChangedTwiceInOneTransaction(t *testing.T, db fresh) {
+	address := db(t)
+	r := open(t, address)
+	old, next := thing("a/old"), thing("a/next")
+	old.Serial = "MN1"
+	if _, err := r.PutThing(t.Context(), old, stream("a/old", "pm10", "x")); err != nil {
+		t.Fatal(err)
+	}
+	err := r.update(t.Context(), func(b *batch) error {
+		old.Serial, next.Serial = "", "MN1"
+		for _, x := range []*sensor.Thing{old, next} {
+			if _, _, err := b.declaredThing(x); err != nil {
+				return err
+			}
+		}
+		for _, name := range []string{"one", "two"} {
+			old.Name = name
+			if _, _, err := b.declaredThing(old); err != nil {
+				return err
+			}
+			if err := b.declaredStream("a/old", &sensor.Datastream{Property: "pm10", SourceKey: "x", Unit: map[string]string{"one": "mg/m3", "two": "ug/m3"}[name]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, address)
+	if err := tables(t.Context(), again.read, again.Snapshot()); err != nil {
+		t.Error(err)
+	}
+	if id, _ := again.Snapshot().Serial("a", "MN1"); id != "a/next" {
+		t.Errorf("the serial finds %q", id)
+	}
+	if x, _ := again.Snapshot().Thing("a/old"); x.Name != "two" || again.Snapshot().Version() != 8 {
+		t.Errorf("%+v at version %d", x, again.Snapshot().Version())
+	}
+}
+
 // Processes that start together on an empty database make one ledger.
 func testOpenedByManyAtOnce(t *testing.T, db fresh) {
 	address := db(t)

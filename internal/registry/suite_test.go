@@ -25,7 +25,7 @@ var suite = []struct {
 	{"Credentials", testCredentials}, {"CredentialRefusals", testCredentialRefusals},
 	{"TwoOpensOfOne", testTwoOpensOfOne}, {"ReplacedUnderneath", testReplacedUnderneath},
 	{"FeedIsNeverAheadOfItself", testFeedIsNeverAheadOfItself}, {"WritersTakeTurns", testWritersTakeTurns},
-	{"OpenedByManyAtOnce", testOpenedByManyAtOnce},
+	{"OpenedByManyAtOnce", testOpenedByManyAtOnce}, {"ChangedTwiceInOneTransaction", testChangedTwiceInOneTransaction},
 	{"ReadersBesideWriters", testReadersBesideWriters}, {"CancelledWrites", testCancelledWrites}, {"Kill9", testKill9},
 	{"Model", testModel}, {"Follower", testFollower}, {"FollowerMeetsAnotherRegistry", testFollowerMeetsAnotherRegistry},
 	{"SnapshotFile", testSnapshotFile},

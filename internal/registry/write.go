@@ -144,7 +144,7 @@ func inherit(d, template *sensor.Datastream) {
 
 // store writes the changes and points the tables at them.
 func (b *backend) store(ctx context.Context, tx *sql.Tx, changes []Change) error {
-	var feed, things, streams []any
+	var feed []any
 	for i := range changes {
 		c := &changes[i]
 		kind, doc := kindThing, any(c.Thing)
@@ -156,6 +156,51 @@ func (b *backend) store(ctx context.Context, tx *sql.Tx, changes []Change) error
 			return err
 		}
 		feed = append(feed, int64(c.Number), c.At.UnixMilli(), kind, string(text))
+	}
+	if err := b.insertMany(ctx, tx, "INSERT INTO changes (number, at, kind, doc) VALUES ", "", 4, feed); err != nil {
+		return err
+	}
+	for rest := changes; len(rest) > 0; {
+		n := untilRepeat(rest)
+		if err := b.point(ctx, tx, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	if b.words.advance == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, b.words.advance, int64(changes[len(changes)-1].Number))
+	return err
+}
+
+// untilRepeat is how many of the changes speak of different Things and Datastreams: PostgreSQL does not touch a row
+// twice in one statement. (To write only the last state of each would not do: a serial that moves from one Thing to
+// another within a transaction is free only when the first has given it up.)
+func untilRepeat(changes []Change) int {
+	things, streams := map[sensor.ThingID]bool{}, map[sensor.DatastreamID]bool{}
+	for i := range changes {
+		if t := changes[i].Thing; t != nil {
+			if things[t.ID] {
+				return i
+			}
+			things[t.ID] = true
+		} else {
+			d := changes[i].Datastream
+			if streams[d.ID] {
+				return i
+			}
+			streams[d.ID] = true
+		}
+	}
+	return len(changes)
+}
+
+// point makes the tables name these changes as the newest of their Things and Datastreams.
+func (b *backend) point(ctx context.Context, tx *sql.Tx, changes []Change) error {
+	var things, streams []any
+	for i := range changes {
+		c := &changes[i]
 		if t := c.Thing; t != nil {
 			serial := sql.NullString{String: t.Serial, Valid: bearsSerial(t)}
 			things = append(things, int64(t.ID.Key()), string(t.ID), t.ID.Owner(), serial, int64(c.Number))
@@ -164,26 +209,13 @@ func (b *backend) store(ctx context.Context, tx *sql.Tx, changes []Change) error
 			streams = append(streams, int64(d.ID), int64(d.Thing.Key()), int64(c.Number))
 		}
 	}
-	for _, w := range []struct {
-		head, tail string
-		columns    int
-		values     []any
-	}{
-		{"INSERT INTO changes (number, at, kind, doc) VALUES ", "", 4, feed},
-		{"INSERT INTO things (key, id, owner, serial, change) VALUES ",
-			" ON CONFLICT (key) DO UPDATE SET serial = excluded.serial, change = excluded.change", 5, things},
-		{"INSERT INTO datastreams (id, thing, change) VALUES ",
-			" ON CONFLICT (id) DO UPDATE SET change = excluded.change", 3, streams},
-	} {
-		if err := b.insertMany(ctx, tx, w.head, w.tail, w.columns, w.values); err != nil {
-			return err
-		}
+	err := b.insertMany(ctx, tx, "INSERT INTO things (key, id, owner, serial, change) VALUES ",
+		" ON CONFLICT (key) DO UPDATE SET serial = excluded.serial, change = excluded.change", 5, things)
+	if err != nil {
+		return err
 	}
-	if b.words.advance == "" {
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, b.words.advance, int64(changes[len(changes)-1].Number))
-	return err
+	return b.insertMany(ctx, tx, "INSERT INTO datastreams (id, thing, change) VALUES ",
+		" ON CONFLICT (id) DO UPDATE SET change = excluded.change", 3, streams)
 }
 
 // insertMany writes rows a hundred to a statement: one by one costs three times as much in the driver.
