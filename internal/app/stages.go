@@ -175,7 +175,7 @@ func (p *process) connectStore(ctx context.Context) error {
 
 // storeOptions says where ClickHouse is: on the engine's socket, on one that --clickhouse names, or behind a DSN.
 func (p *process) storeOptions() store.Options {
-	opt := store.Options{Database: p.cfg.Database, Cell: cellE7, Log: p.logger}
+	opt := store.Options{Database: p.cfg.Database, Cell: cellE7, Log: p.logger, Shared: p.registry == nil} // cmd/ingester is one of several
 	socket, unix := strings.CutPrefix(p.cfg.ClickHouse, "unix://")
 	switch {
 	case unix:

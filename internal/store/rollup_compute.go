@@ -76,6 +76,11 @@ func (s *Store) elementsOf(ctx context.Context, r RollupRange) (string, error) {
 	if r.Level != Rollup5m {
 		return fromBelow(r), nil
 	}
+	if s.opt.Shared {
+		if err := s.listRepeats(ctx, r); err != nil {
+			return "", err
+		}
+	}
 	from, to := r.extent()
 	repeats, err := s.hasRepeats(ctx, from, to)
 	return fromRaw(r.Level, rawRows(between(from, to), r.inRows(), repeats)), err

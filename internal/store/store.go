@@ -36,6 +36,7 @@ type Options struct {
 
 	Database string // "" = DefaultDatabase; tests use their own
 	Cluster  string // "" = one node; else the name for ON CLUSTER, and Replicated tables
+	Shared   bool   // other processes insert as well: repeats of one process in another are looked for by Recompute
 
 	// Cell gives the H3 cell of resolution 12 of a position in 1e-7 degrees. Rows that come without a cell and with a
 	// position get it. nil leaves their cell 0.
