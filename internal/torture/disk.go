@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,25 @@ import (
 type disk struct {
 	at   string
 	kind string // how it was made
+
+	mu       sync.Mutex // guards what follows
+	from, to time.Time  // when it was full last; to is zero while it is
+}
+
+// wasFull tells whether it was full at a time: whoever is started on a full disk may refuse.
+func (d *disk) wasFull(at time.Time) bool {
+	if d == nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.from.IsZero() && at.After(d.from) && (d.to.IsZero() || at.Before(d.to))
+}
+
+func (d *disk) note(from, to time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.from, d.to = from, to
 }
 
 const (
@@ -36,11 +56,11 @@ func mountSmall(dir, beside string, mb int) (*disk, error) {
 		return nil, err
 	}
 	if run("mkfs.ext4", "-q", "-F", "-m", "0", image) == nil && run("mount", "-o", "loop", image, dir) == nil {
-		return &disk{dir, "ext4 on a loop device"}, nil
+		return &disk{at: dir, kind: "ext4 on a loop device"}, nil
 	}
 	_ = os.Remove(image)
 	if run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=750", mb), "situ-torture", dir) == nil {
-		return &disk{dir, "tmpfs"}, nil
+		return &disk{at: dir, kind: "tmpfs"}, nil
 	}
 	return nil, nil
 }
@@ -63,6 +83,8 @@ func (d *disk) String() string {
 
 // full keeps the disk full for a while: what is freed meanwhile, by the engine's merges, is taken too.
 func (d *disk) full(ctx context.Context, long time.Duration, log *slog.Logger) {
+	began := time.Now()
+	d.note(began, time.Time{})
 	var since time.Time // when the last byte was taken
 	for ctx.Err() == nil && (since.IsZero() || time.Since(since) < long) {
 		if d.fill(log) && since.IsZero() {
@@ -71,6 +93,7 @@ func (d *disk) full(ctx context.Context, long time.Duration, log *slog.Logger) {
 		pause(ctx, fillPause)
 	}
 	d.free(log)
+	d.note(began, time.Now())
 }
 
 // fill takes the next step, and with the last one every byte; true: nothing more fits.

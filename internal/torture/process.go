@@ -39,9 +39,10 @@ type process struct {
 	cmd     *exec.Cmd
 	next    []life // that the coming starts will have; none = an undisturbed one
 	now     life
-	stopped bool // it stands still by SIGSTOP of ours
-	mayEnd  bool // what is done to it now is to be refused
-	asked   bool // it was asked to end, and ought to with exit code 0
+	began   time.Time // of this life
+	stopped bool      // it stands still by SIGSTOP of ours
+	mayEnd  bool      // what is done to it now is to be refused
+	asked   bool      // it was asked to end, and ought to with exit code 0
 }
 
 const restartAfter = 50 * time.Millisecond
@@ -86,6 +87,7 @@ func (p *process) live(ctx context.Context) error {
 	cmd.Env = append(append(os.Environ(), p.env...), failpoint.Env+"="+l.points, fmt.Sprintf("%s=%d", failpoint.EnvBy, os.Getpid()))
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, dieWithParent()
 	fmt.Fprintf(out, "---- %s starts %s, failpoints %q\n", time.Now().Format(time.StampMilli), p.name, l.points)
+	p.began = time.Now()
 	err = cmd.Start()
 	p.cmd = cmd
 	p.mu.Unlock()
@@ -176,6 +178,12 @@ func (p *process) end() {
 	p.asked = true
 	p.mu.Unlock()
 	p.signal(syscall.SIGTERM)
+}
+
+func (p *process) started() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.began
 }
 
 func (p *process) mayRefuse() bool {

@@ -182,6 +182,8 @@ func (t *torturer) processDied(p *process, how string, killed, allowed bool) {
 		t.report.kill(p.name)
 		t.meter.killed(p.name)
 	case allowed: // its disk was made to fail, or it was asked to
+	case t.world.disk().wasFull(p.started()):
+		t.log.Info("refused to start on a full disk", "process", p.name)
 	default:
 		t.report.fail("process %s ended by itself: %s; see %s", p.name, how, p.logPath)
 	}
