@@ -157,7 +157,7 @@ func (t *torturer) run(ctx context.Context) (err error) {
 	if err := t.world.start(ctx); err != nil {
 		return fmt.Errorf("start the world: %w", err)
 	}
-	t.judge = &judge{socket: t.world.socket(), ledger: t.ledger, report: t.report, log: t.log}
+	t.judge = &judge{socket: t.world.socket(), ledger: t.ledger, report: t.report, log: t.log, shared: t.cfg.World == Kafka}
 	t.report.Versions = t.judge.versions(ctx, t.cfg.Situ, t.world)
 	stop := t.startSenders(ctx)
 	defer stop()
