@@ -63,7 +63,8 @@ func TestEngineMissing(t *testing.T) {
 	data := apptest.Dir(t)
 	library := os.Getenv("SITU_ENGINE")
 	t.Setenv("SITU_ENGINE", "/nonexistent/libchdb.so")
-	l := start(t, data, "--auto-register", "--spool-bytes", fmt.Sprint(64<<20))
+	// Nothing is given up for room here: what is full stops acknowledging.
+	l := start(t, data, "--auto-register", "--spool-horizon=", "--spool-bytes", fmt.Sprint(64<<20))
 	if out := l.out.String(); !strings.Contains(out, "no history:") || !strings.Contains(out, "situ engine install") || !strings.Contains(out, "/nonexistent/libchdb.so") {
 		t.Errorf("it does not say what is missing and how to get it: %s", out)
 	}
@@ -101,7 +102,7 @@ func TestEngineMissing(t *testing.T) {
 	}
 
 	t.Setenv("SITU_ENGINE", library)
-	l = start(t, data, "--auto-register", "--spool-bytes", fmt.Sprint(64<<20))
+	l = start(t, data, "--auto-register", "--spool-horizon=", "--spool-bytes", fmt.Sprint(64<<20))
 	l.WaitReady(t)
 	apptest.Until(t, time.Minute, func() string {
 		got := l.SQL(t, `SELECT (SELECT count() FROM history WHERE thing = 'wait/shed' AND result = 21.5) AS readings,
