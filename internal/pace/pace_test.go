@@ -25,7 +25,7 @@ func TestShare(t *testing.T) {
 			go func() {
 				defer close(done)
 				for s.Wait(ctx) == nil {
-					if second.Add(int64(c.second)) > 1_000_000_000 {
+					if second.Add(int64(c.second)) > 20_000_000 {
 						return // nobody holds it
 					}
 					s.Second(c.second)
