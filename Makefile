@@ -48,7 +48,7 @@ vet:
 
 test: engine web vet
 	@set -o pipefail; { go test -race -shuffle=on -timeout 15m -json ./...; a=$$?; \
-	go test -json -run TestModel -schedules 100000 ./internal/protocol; exit $$((a | $$?)); } | go run ./internal/tools/testsummary
+	go test -json ./internal/protocol -run TestModel -schedules 100000; exit $$((a | $$?)); } | go run ./internal/tools/testsummary
 	@cd web && npm test
 
 bench:
