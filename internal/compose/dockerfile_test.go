@@ -149,7 +149,7 @@ func TestDockerfile(t *testing.T) {
 		{"--from=page", "--from=pages", "copies from pages"},
 		{"ARG VERSION=unknown", "ARG NPM_TOKEN", "a secret in ARG"},
 		{"COPY . .", "ADD . .", "ADD fetches"},
-		{"RUN go mod download", "RUN GOPROXY=https://proxy.example.com go mod download", "names the host proxy.example.com"},
+		{"RUN go mod download", "RUN GOPROXY=https://mirror.example.com go mod download", "names the host mirror.example.com"},
 		{"RUN go mod download", "RUN apt-get update", "fetches what is not pinned"},
 		{"COPY --from=build /out/query /usr/local/bin/query", "RUN go build ./cmd/query", "builds in the stage"},
 	} {
