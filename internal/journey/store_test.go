@@ -56,7 +56,7 @@ func (j *journey) stored() {
 		j.text("row.tsv", rows)
 		j.jsonLines("history.json", ask("SELECT * FROM ~history ORDER BY lane, seq, idx", "JSONEachRow"))
 	}
-	if letters := ask("SELECT * FROM ~deadletters ORDER BY seq, idx", "JSONEachRow"); letters != "" {
+	if letters := ask("SELECT * EXCEPT (changed_at, log) FROM ~deadletters ORDER BY seq, idx", "JSONEachRow"); letters != "" {
 		j.jsonLines("row.deadletter.json", letters)
 	}
 }
