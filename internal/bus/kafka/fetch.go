@@ -11,6 +11,7 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	wire "github.com/segmentio/kafka-go/protocol"
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -153,7 +154,7 @@ func (b *Bus) fetchOnce(ctx context.Context, f *fetcher, part int32, from, to in
 	for {
 		rec, err := r.Records.ReadRecord()
 		if err == io.EOF {
-			return next, nil
+			return pastMarks(r.Records, next, to), nil
 		}
 		if err != nil {
 			return next, err
@@ -169,6 +170,21 @@ func (b *Bus) fetchOnce(ctx context.Context, f *fetcher, part int32, from, to in
 			return next, b.explain(part, rec.Offset, err)
 		}
 	}
+}
+
+// pastMarks is where to go on behind the marks of somebody's transactions. They have offsets of their own, and kafka-go
+// shows no record of them: at the end of a partition the broker would send the same one again, at once, for ever.
+func pastMarks(records kafkago.RecordReader, next, to int64) int64 {
+	stream, ok := records.(*wire.RecordStream)
+	if !ok { // an empty answer
+		return next
+	}
+	for _, batch := range stream.Records {
+		if m, ok := batch.(*wire.ControlBatch); ok && m.BaseOffset == next && (to == 0 || next < to) {
+			next++ // one record each
+		}
+	}
+	return next
 }
 
 // explain says where a message stands that cannot be read, and what can be done.
