@@ -72,8 +72,26 @@ func (b *backend) headOf(ctx context.Context, tx *sql.Tx) (uint64, error) {
 	return uint64(head), err
 }
 
-// again runs do, which leaves nothing behind when it fails, until it succeeds or fails for good.
-func (r *Registry) again(ctx context.Context, do func(context.Context) error) error {
+// commit ends a transaction. One whose context ended before was rolled back by database/sql, which calls that "done".
+func commit(ctx context.Context, tx *sql.Tx) error {
+	err := tx.Commit()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil:
+		return fmt.Errorf("nothing was stored: %w", ctx.Err())
+	}
+	return fmt.Errorf("%w: %w", errUnknownOutcome, err)
+}
+
+// again runs do, which leaves nothing behind when it fails, until it succeeds or fails for good. Who ended ctx
+// recognises it in the error, whatever the database calls that.
+func (r *Registry) again(ctx context.Context, do func(context.Context) error) (err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}()
 	attempt := func() error {
 		if r.words.within == 0 {
 			return do(ctx)
@@ -82,8 +100,7 @@ func (r *Registry) again(ctx context.Context, do func(context.Context) error) er
 		defer cancel()
 		return do(ctx)
 	}
-	err := attempt()
-	if err == nil || !r.mayPass(err) {
+	if err = attempt(); err == nil || !r.mayPass(err) {
 		return err
 	}
 	r.opt.Logger.Warn("the registry's database is away; trying again", "component", "registry", "registry", r.name, "err", err)

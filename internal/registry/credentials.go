@@ -130,8 +130,8 @@ func (r *Registry) updateCredentialsOnce(ctx context.Context, statement string, 
 	if err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", errUnknownOutcome, err)
+	if err := commit(ctx, tx); err != nil {
+		return err
 	}
 	r.credentials.Store(set)
 	return nil

@@ -3,6 +3,7 @@ package registry
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -160,6 +161,21 @@ func testCancelledWrites(t *testing.T, db fresh) {
 		if _, there := r.Snapshot().Thing(id); err == nil && !there {
 			t.Errorf("%s was stored, and is not there", id)
 		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a write whose time ran out: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tx, err := r.begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for err == nil { // until database/sql has noticed
+		_, err = tx.Exec("SELECT 1")
+	}
+	if err := commit(ctx, tx); !errors.Is(err, context.Canceled) || !errors.Is(tx.Rollback(), sql.ErrTxDone) {
+		t.Errorf("a commit that came too late: %v", err)
 	}
 	if _, err := r.PutThing(t.Context(), thing("a/last")); err != nil {
 		t.Fatal(err)

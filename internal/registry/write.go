@@ -53,8 +53,8 @@ func (r *Registry) updateOnce(ctx context.Context, fn func(*batch) error) error 
 	if err := r.store(ctx, tx, b.changes); err != nil {
 		return fmt.Errorf("write %d registry changes: %w", len(b.changes), err)
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit %d registry changes: %w: %w", len(b.changes), errUnknownOutcome, err)
+	if err := commit(ctx, tx); err != nil {
+		return fmt.Errorf("commit %d registry changes: %w", len(b.changes), err)
 	}
 	r.publish(b.finish(b.last))
 	return nil
