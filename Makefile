@@ -47,9 +47,9 @@ vet:
 	@go vet ./...
 
 test: engine web vet
-	@set -o pipefail; { go test -race -shuffle=on -timeout 15m -json ./...; a=$$?; \
-	go test -json ./internal/protocol -run TestModel -schedules 100000; exit $$((a | $$?)); } | go run ./internal/tools/testsummary
-	@cd web && npm test
+	@set -o pipefail; bad=0; { go test -race -shuffle=on -timeout 15m -json ./...; a=$$?; \
+	go test -json ./internal/protocol -run TestModel -schedules 100000; exit $$((a | $$?)); } | go run ./internal/tools/testsummary || bad=1; \
+	(cd web && npm test) || bad=1; exit $$bad
 
 bench:
 	@go test -run '^$$' -bench . -benchmem ./...

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"sort"
 	"strings"
@@ -20,15 +21,22 @@ type event struct {
 type key struct{ pkg, test string }
 
 func main() {
+	if !summarise(os.Stdin, os.Stdout, os.Getenv("SITU_NO_SKIPS") != "") {
+		os.Exit(1)
+	}
+}
+
+// summarise tells whether all is well. noSkips: a test that did not run is a failure.
+func summarise(from io.Reader, to io.Writer, noSkips bool) bool {
 	var passed, failed int
-	output := map[key][]string{}
+	output := map[key][]string{} // of tests that have not ended
 	var skipped []string
-	in := bufio.NewScanner(os.Stdin)
+	in := bufio.NewScanner(from)
 	in.Buffer(make([]byte, 1<<20), 64<<20)
 	for in.Scan() {
 		var e event
 		if json.Unmarshal(in.Bytes(), &e) != nil {
-			fmt.Println(in.Text()) // a build error before the JSON begins
+			fmt.Fprintln(to, in.Text()) // a build error before the JSON begins
 			continue
 		}
 		k := key{e.Package, e.Test}
@@ -36,12 +44,12 @@ func main() {
 		case "output":
 			output[k] = append(output[k], e.Output)
 		case "build-output":
-			fmt.Print(e.Output)
+			fmt.Fprint(to, e.Output)
 		case "build-fail":
 			failed++
 		case "pass":
 			if e.Test == "" {
-				fmt.Printf("ok    %-60s %6.1fs\n", short(e.Package), e.Elapsed)
+				fmt.Fprintf(to, "ok    %-60s %6.1fs\n", short(e.Package), e.Elapsed)
 			} else {
 				passed++
 			}
@@ -53,17 +61,35 @@ func main() {
 			delete(output, k)
 		case "fail":
 			failed++
-			fmt.Printf("FAIL  %s %s\n%s", short(e.Package), e.Test, strings.Join(output[k], ""))
+			if e.Test == "" {
+				unended(to, output, e.Package)
+			}
+			fmt.Fprintf(to, "FAIL  %s %s\n%s", short(e.Package), e.Test, strings.Join(output[k], ""))
 			delete(output, k)
 		}
 	}
 	sort.Strings(skipped)
-	fmt.Printf("\n%d passed, %d failed, %d did not run\n", passed, failed, len(skipped))
+	fmt.Fprintf(to, "\n%d passed, %d failed, %d did not run\n", passed, failed, len(skipped))
 	for _, s := range skipped {
-		fmt.Println("  not run:", s)
+		fmt.Fprintln(to, "  not run:", s)
 	}
-	if failed > 0 || in.Err() != nil || (os.Getenv("SITU_NO_SKIPS") != "" && len(skipped) > 0) {
-		os.Exit(1)
+	return failed == 0 && passed > 0 && in.Err() == nil && !(noSkips && len(skipped) > 0)
+}
+
+// unended prints what the tests said that were under way when their program died: a panic or a limit of time leaves
+// its goroutines there.
+func unended(to io.Writer, output map[key][]string, pkg string) {
+	var tests []string
+	for k := range output {
+		if k.pkg == pkg && k.test != "" {
+			tests = append(tests, k.test)
+		}
+	}
+	sort.Strings(tests)
+	for _, test := range tests {
+		k := key{pkg, test}
+		fmt.Fprintf(to, "NO END %s %s\n%s", short(pkg), test, strings.Join(output[k], ""))
+		delete(output, k)
 	}
 }
 
