@@ -37,6 +37,9 @@ func (l *Load) Acked() int64 { return l.acked.Load() }
 
 // Run publishes everything and returns when all is acknowledged.
 func (l *Load) Run(ctx context.Context) error {
+	if l.Things < l.Connections {
+		return fmt.Errorf("%d connections and %d Things: each connection needs one of its own", l.Connections, l.Things)
+	}
 	var wg sync.WaitGroup
 	errs := make(chan error, l.Connections)
 	for i := range l.Connections {
@@ -84,11 +87,14 @@ func (l *Load) connection(ctx context.Context, n int) error {
 	return <-read
 }
 
-// write sends the share of connection n: Thing n, n+Connections, ... in turn.
+// write sends the share of connection n: Things n, n+Connections, ... in turn. No Thing says two things of the same
+// instant, which would be one observation corrected.
 func (l *Load) write(ctx context.Context, c net.Conn, n, share int, window chan struct{}) error {
 	out := bufio.NewWriterSize(c, 64<<10)
 	started := time.Now()
+	own := (l.Things - n + l.Connections - 1) / l.Connections
 	var packet []byte
+	var now, earliest int64 // ms; earliest is that of this round of the Things
 	for k := range share {
 		select {
 		case window <- struct{}{}:
@@ -111,8 +117,11 @@ func (l *Load) write(ctx context.Context, c net.Conn, n, share int, window chan 
 				time.Sleep(wait)
 			}
 		}
-		thing := (n + k*l.Connections) % l.Things
-		packet = l.publish(packet[:0], thing, uint16(k%65535)+1, time.Now().UnixMilli(), k)
+		if k%own == 0 {
+			earliest = now + 1
+		}
+		now = max(time.Now().UnixMilli(), earliest)
+		packet = l.publish(packet[:0], n+k%own*l.Connections, uint16(k%65535)+1, now, k)
 		if _, err := out.Write(packet); err != nil {
 			return err
 		}

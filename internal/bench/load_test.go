@@ -1,9 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -37,5 +41,65 @@ func TestLoadEndsWhenTheBrokerCloses(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("still waiting for room in its window")
+	}
+}
+
+// What is published as fast as it can be must be as many observations as messages: no instant of a Thing comes twice.
+func TestLoadRepeatsNoInstant(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var mu sync.Mutex
+	seen := map[string]int{}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				var head [2]byte
+				for id := 0; ; id++ {
+					if _, err := io.ReadFull(c, head[:]); err != nil {
+						return
+					}
+					size := int(head[1])
+					if size&0x80 != 0 {
+						var more [1]byte
+						_, _ = io.ReadFull(c, more[:])
+						size = size&0x7f | int(more[0])<<7
+					}
+					body := make([]byte, size)
+					if _, err := io.ReadFull(c, body); err != nil {
+						return
+					}
+					if head[0] == 0x10 {
+						_, _ = c.Write([]byte{0x20, 2, 0, 0})
+						continue
+					}
+					topic := 2 + int(binary.BigEndian.Uint16(body))
+					at, _, _ := bytes.Cut(body[topic+2:], []byte(`,"lon"`))
+					mu.Lock()
+					seen[fmt.Sprintf("%s %s", body[2:topic], at)]++
+					mu.Unlock()
+					_, _ = c.Write([]byte{0x40, 2, body[topic], body[topic+1]})
+				}
+			}()
+		}
+	}()
+	for _, connections := range []int{1, 3, 8, 20} {
+		mu.Lock()
+		clear(seen)
+		mu.Unlock()
+		l := &Load{Addr: ln.Addr().String(), Connections: connections, Things: 20, Owner: "bench", Total: 2000, InFlight: 100}
+		if err := l.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) != l.Total {
+			t.Errorf("%d connections: %d instants of %d messages", connections, len(seen), l.Total)
+		}
 	}
 }
