@@ -93,6 +93,16 @@ func (disk) syncDir(dir string) error {
 	return d.Sync()
 }
 
+// makeDir makes a lane's directory so that it is found again after power loss: a record that is synced is lost with any
+// name above it. Whoever made the directory may have died before its name was synced, so this is done each time.
+func makeDir(fs filesystem, dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	lanes := filepath.Dir(dir)
+	return errors.Join(fs.syncDir(lanes), fs.syncDir(filepath.Dir(lanes)))
+}
+
 func (d disk) replace(path string, content []byte) (err error) {
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -157,7 +156,7 @@ func Open(cfg Config) (*Spool, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
+	if err := makeDir(cfg.fs, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	unlock, err := lockDir(cfg.Dir)

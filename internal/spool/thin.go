@@ -46,8 +46,8 @@ type Removed struct {
 	Bytes    int64 // by which the spool became smaller
 }
 
-// policyPause is how long RunPolicy waits before it looks again when it found nothing to remove, or could not: time
-// passes horizons, and readers go on.
+// policyPause is how long RunPolicy waits before it looks again when it could not remove what it found, or nobody asked
+// since: time passes horizons, and readers go on.
 const policyPause = 5 * time.Second
 
 // RunPolicy removes what p says, whenever more is in use than p.Start, until ctx or the spool ends.
@@ -61,19 +61,21 @@ func (s *Spool) RunPolicy(ctx context.Context, p Policy) error {
 	s.mu.Unlock()
 	wait := time.NewTimer(policyPause)
 	defer wait.Stop()
-	for {
+	for press := s.press; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.done: // closed, or failed
 			return nil
-		case <-s.press:
+		case <-press:
 		case <-wait.C:
 		}
+		press = s.press
 		for ctx.Err() == nil && s.above(p.Start) {
 			did, err := s.Thin(p)
 			if err != nil {
-				s.log.Warn("removing by policy", "component", "spool", "dir", s.cfg.Dir, "err", err)
+				s.log.Warn("removing by policy", "component", "spool", "dir", s.cfg.Dir, "again_in", policyPause.String(), "err", err)
+				press = nil // each refused append would have a segment rewritten, on a disk that is full already
 			}
 			if err != nil || !did {
 				break
