@@ -59,6 +59,10 @@ func (s *Spool) AppendAs(class sensor.OwnerClass, body []byte, ack Ack) error {
 	return nil
 }
 
+// unseen is what the commit under way and the next one may add to the bytes in use beside their records: a mark and the
+// header of a new segment each.
+const unseen = 2 * (markSize + headerSize)
+
 // refuse tells why nothing of this size can be taken; s.mu is held.
 func (s *Spool) refuse(need int64) error {
 	switch {
@@ -66,7 +70,7 @@ func (s *Spool) refuse(need int64) error {
 		return s.err
 	case s.closed:
 		return ErrClosed
-	case s.used+need > s.cfg.MaxBytes && !s.cfg.DropOldest:
+	case s.used+need+unseen > s.cfg.MaxBytes && !s.cfg.DropOldest:
 		return fmt.Errorf("%d of %d bytes used: %w", s.used, s.cfg.MaxBytes, ErrFull)
 	}
 	return nil

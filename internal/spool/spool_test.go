@@ -436,3 +436,16 @@ func TestSyncModeText(t *testing.T) {
 		t.Fatal("took a word that is none")
 	}
 }
+
+// The mark that a commit begins with and the header of a new segment used to come on top of the bound.
+func TestBoundHoldsToTheByte(t *testing.T) {
+	s := open(t, Config{SegmentBytes: 4096, MaxBytes: 16 << 10})
+	var err error
+	for err == nil {
+		err = put(t, s, []byte{1}) // a commit each
+	}
+	wantErr(t, err, ErrFull)
+	if used, limit := s.Used(); used > limit {
+		t.Fatalf("%d bytes in use of %d", used, limit)
+	}
+}
