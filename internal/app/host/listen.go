@@ -2,7 +2,9 @@ package host
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,7 +14,7 @@ import (
 
 // Lock makes the data directory this process's own until the returned function is called.
 func Lock(dir string) (func(), error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("%w: data directory: %w", ErrRefused, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -24,6 +26,35 @@ func Lock(dir string) (func(), error) {
 		return nil, fmt.Errorf("%w: another situ is running on %s; stop it, or give this one its own --data", ErrRefused, dir)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// makeDir makes a directory and those above it that are missing, so that they are found again after power loss. The last
+// one's name is synced each time: whoever made it may have died before.
+func makeDir(dir string) error {
+	names := []string{filepath.Dir(dir)}
+	for d := names[0]; d != filepath.Dir(d); d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil {
+			break
+		}
+		names = append(names, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	for _, d := range names {
+		if err := syncDir(d); err != nil && !errors.Is(err, fs.ErrPermission) { // somebody else's, who made this one
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Listen binds an address, with TLS unless cfg is nil, saying what to do when it is taken. flag names the address.

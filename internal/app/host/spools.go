@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -25,7 +26,7 @@ type Spools struct {
 	OnCommit   func(spool.Commit)
 }
 
-// Open opens both lanes under one name. On error nothing stays open.
+// Open opens both lanes under one name. On error nothing stays open. Nobody may write before it returns: see ripen.
 func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
 	lanes := map[sensor.Lane]*spool.Spool{}
 	name := o.Gateway
@@ -42,7 +43,22 @@ func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
 		name = s.Producer().Gateway // one name for both lanes
 		lanes[lane] = s
 	}
+	for _, s := range lanes {
+		ripen(s.Producer().Epoch)
+	}
 	return lanes, nil
+}
+
+// nearFuture is how far ahead an epoch may be that one waits for. One that is farther was known before it was taken.
+const nearFuture = 5 * time.Second
+
+// ripen waits until the second that an epoch names is over. A spool made anew takes the second it is made in. Should it
+// be lost with all that tells of it and made again within that second, its messages would get the identities of the lost
+// ones, and be dropped as repeats: so it takes none before another could no longer have its epoch.
+func ripen(epoch uint32) {
+	if left := time.Until(time.Unix(int64(epoch)+1, 0)); left <= nearFuture {
+		time.Sleep(left)
+	}
 }
 
 // CommitHook is an OnCommit that may be given its listener after the spools are open.

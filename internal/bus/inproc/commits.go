@@ -15,7 +15,7 @@ import (
 
 type commit = protocol.CommitRecord
 
-// rewriteAt is the size at which the file <group>.commits is written anew with the two newest commits of each
+// rewriteAt is the size at which, as a rule, the file <group>.commits is written anew with the two newest commits of each
 // partition, then renamed. Its records are internal/protocol's.
 const rewriteAt = 1 << 20
 
@@ -27,6 +27,8 @@ type commitFile struct {
 	f    *os.File
 	size int64
 
+	rewriteAt int64 // size from which it is rewritten
+
 	mu     sync.Mutex // guards what follows
 	core   protocol.Commits
 	failed error // after a failed sync nothing is known of the file, so nothing more is promised
@@ -36,7 +38,10 @@ func openCommits(dir, group string) (*commitFile, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	c := &commitFile{path: filepath.Join(dir, group+".commits")}
+	if err := syncDir(filepath.Dir(dir)); err != nil { // whoever made it may have died before its name was durable
+		return nil, err
+	}
+	c := &commitFile{path: filepath.Join(dir, group+".commits"), rewriteAt: rewriteAt}
 	f, err := os.OpenFile(c.path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
@@ -108,14 +113,27 @@ func (c *commitFile) append(r commit) error {
 	_ = failpoint.Hit(failpoint.BusCommitted) // nothing is left to fail
 	c.size += int64(len(b))
 	c.core.Remember(r)
-	if c.size > rewriteAt {
-		if err := c.rewrite(); err != nil {
-			c.failed = fmt.Errorf("%s stopped: %w", c.path, err)
-			return c.failed
-		}
+	if c.size > c.rewriteAt {
+		return c.shorten()
 	}
 	return nil
 }
+
+// shorten rewrites the file. Where that cannot be, on a full disk say, the old one is as good: it is tried again later.
+func (c *commitFile) shorten() error {
+	err := c.rewrite()
+	if errors.Is(err, errReplaced) {
+		c.failed = fmt.Errorf("%s stopped: %w", c.path, err)
+		return c.failed
+	}
+	if c.rewriteAt = rewriteAt; err != nil {
+		c.rewriteAt = c.size + rewriteAt
+	}
+	return nil
+}
+
+// errReplaced: the file has another in its place, and nobody knows which of the two is found after power loss.
+var errReplaced = errors.New("the new file's name is not known to be durable")
 
 // rewrite puts a file with only the newest commits in the place of the present one.
 func (c *commitFile) rewrite() error {
@@ -131,11 +149,11 @@ func (c *commitFile) rewrite() error {
 	if err == nil {
 		err = os.Rename(tmp, c.path)
 	}
-	if err == nil {
-		err = syncDir(filepath.Dir(c.path))
-	}
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return errors.Join(err, f.Close(), os.Remove(tmp))
+	}
+	if err := syncDir(filepath.Dir(c.path)); err != nil {
+		return errors.Join(errReplaced, err, f.Close())
 	}
 	_ = c.f.Close() // the file that was replaced
 	c.f, c.size = f, int64(len(b))

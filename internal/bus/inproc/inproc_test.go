@@ -391,3 +391,39 @@ func BenchmarkCommit(b *testing.B) {
 		}
 	}
 }
+
+// A disk that was full when the commit file was to be shortened used to stop all commits for good, with the error of a
+// full disk, which the ingester waits out for ever.
+func TestCommitFileThatCannotBeShortenedGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	c, err := openCommits(dir, "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.close() }()
+	c.rewriteAt = 1000
+	if err := os.Mkdir(c.path+".tmp", 0o750); err != nil { // nothing new can be written
+		t.Fatal(err)
+	}
+	for i := range int64(100) {
+		if err := c.append(commit{Generation: 1, Offset: i}); err != nil {
+			t.Fatalf("commit %d: %v", i, err)
+		}
+	}
+	if err := os.Remove(c.path + ".tmp"); err != nil {
+		t.Fatal(err)
+	}
+	c.rewriteAt = 1000 // for a commit later
+	if err := c.append(commit{Generation: 1, Offset: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if c.size > 500 {
+		t.Errorf("the file has %d bytes", c.size)
+	}
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = openCommits(dir, "g"); err != nil || c.position(0).Offset != 100 {
+		t.Fatalf("found offset %d, %v", c.position(0).Offset, err)
+	}
+}
