@@ -332,6 +332,17 @@ func TestQoS2OnOneConnection(t *testing.T) {
 	}
 }
 
+// Messages that came with QoS 2 used to be of no known class: what a flood of them filled, no policy could give up.
+func TestQoS2MessagesHaveTheirClass(t *testing.T) {
+	h := openHouse(t, t.TempDir(), nil)
+	for _, clean := range []bool{false, true} {
+		call(t, h.addr, fmt.Sprint("c", clean), clean).whole(false, 1, 1)
+	}
+	if held := h.spools[sensor.Live].Held(); held[sensor.Social].Messages != 2 {
+		t.Errorf("the spool holds %+v", held)
+	}
+}
+
 // A message whose one lane had no room is completed when it comes again: neither half is there twice.
 func TestQoS2HalfStored(t *testing.T) {
 	dir := t.TempDir()

@@ -188,7 +188,7 @@ func (w *worker) appendOnce(d *inflight.Delivery) error {
 		}
 		m.Delivery = tag
 		w.body = sensor.AppendMessage(w.body[:0], m)
-		if err := d.Append(w.g.spools[lane], lane, w.body); err != nil {
+		if err := d.Append(w.g.spools[lane], lane, w.class, w.body); err != nil {
 			return err
 		}
 	}

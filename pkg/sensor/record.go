@@ -75,25 +75,46 @@ func AppendMessage(dst []byte, m *Message) []byte {
 }
 
 // PeekMessage reads of an encoded message when it arrived and whose it is: the Thing of its first observation, or else
-// the owner of its first dead letter. It reads no further, so it does not find what is broken behind.
+// the owner of its first dead letter, or else who sent an empty one. It reads no further, so it does not find what is
+// broken behind.
 func PeekMessage(b []byte) (arrival int64, thing ThingKey, owner string) {
 	r := recordReader{b: b}
-	if r.byte() != recordVersion {
+	var m Message
+	r.head(&m)
+	if r.err != nil {
 		return 0, 0, ""
 	}
-	arrival = r.varint()
-	r.bytes() // the reason to be empty
 	if r.count(19) > 0 {
 		var o Observation
-		r.observation(arrival, &o)
-		return arrival, o.Thing, ""
+		r.observation(m.Arrival, &o)
+		return m.Arrival, o.Thing, ""
 	}
 	if r.count(1) > 0 {
 		var d DeadLetter
 		r.json(&d)
-		return arrival, 0, d.Owner
+		return m.Arrival, 0, d.Owner
 	}
-	return arrival, 0, ""
+	if m.Thing == "" || m.Thing.Name() == "-" {
+		return m.Arrival, 0, m.Thing.Owner()
+	}
+	return m.Arrival, m.Thing.Key(), ""
+}
+
+// head reads what stands before the observations.
+func (r *recordReader) head(m *Message) {
+	version := r.byte()
+	if (version < recordVersion || version > recordVersionDelivery) && r.err == nil {
+		r.err = fmt.Errorf("version %d: %w", version, ErrRecord)
+		return
+	}
+	m.Arrival = r.varint()
+	m.Empty = Reason(r.text())
+	if version >= recordVersionThing {
+		m.Thing = ThingID(r.text())
+	}
+	if version == recordVersionDelivery {
+		m.Delivery = Delivery{Session: r.text(), Packet: uint16(r.uvarint()), Number: r.uvarint(), Lanes: r.byte()}
+	}
 }
 
 func appendObservation(dst []byte, arrival int64, o, prev *Observation) []byte {
@@ -141,17 +162,8 @@ func appendObservation(dst []byte, arrival int64, o, prev *Observation) []byte {
 func DecodeMessage(m *Message, b []byte) error {
 	m.Reset()
 	r := recordReader{b: b}
-	version := r.byte()
-	if (version < recordVersion || version > recordVersionDelivery) && r.err == nil {
-		return fmt.Errorf("version %d: %w", version, ErrRecord)
-	}
-	m.Arrival = r.varint()
-	m.Empty = Reason(r.text())
-	if version >= recordVersionThing {
-		m.Thing = ThingID(r.text())
-	}
-	if version == recordVersionDelivery {
-		m.Delivery = Delivery{Session: r.text(), Packet: uint16(r.uvarint()), Number: r.uvarint(), Lanes: r.byte()}
+	if r.head(m); r.err != nil {
+		return r.err
 	}
 	prev := Observation{Lon: NoPosition, Lat: NoPosition}
 	for n := r.count(19); n > 0; n-- { // 19: the fewest bytes an observation takes

@@ -293,3 +293,32 @@ func TestTopicOwner(t *testing.T) {
 		}
 	}
 }
+
+// Whose a message was that a full spool gives up: of heartbeats and of what came with QoS 2 it used to be nobody's, in 1970.
+func TestPeekMessage(t *testing.T) {
+	const arrival = 1795456800123
+	o := Observation{Thing: ThingID("a/b").Key(), Datastream: 1, PhenomenonTime: arrival, ResultTime: arrival}
+	tag := Delivery{Session: "u\x00c", Packet: 1, Number: 7, Lanes: 1}
+	for name, c := range map[string]struct {
+		m     Message
+		thing ThingKey
+		owner string
+	}{
+		"a reading":                {Message{Observations: []Observation{o}}, o.Thing, ""},
+		"a reading with QoS 2":     {Message{Observations: []Observation{o}, Delivery: tag}, o.Thing, ""},
+		"a dead letter":            {Message{DeadLetters: []DeadLetter{{Owner: "a"}}}, 0, "a"},
+		"a heartbeat":              {Message{Empty: ReasonHeartbeat, Thing: "a/b"}, o.Thing, ""},
+		"a heartbeat with QoS 2":   {Message{Empty: ReasonHeartbeat, Thing: "a/b", Delivery: tag}, o.Thing, ""},
+		"a heartbeat of some of a": {Message{Empty: ReasonHeartbeat, Thing: "a/-"}, 0, "a"},
+		"a heartbeat of nobody":    {Message{Empty: ReasonHeartbeat}, 0, ""},
+	} {
+		c.m.Arrival = arrival
+		at, thing, owner := PeekMessage(AppendMessage(nil, &c.m))
+		if at != arrival || thing != c.thing || owner != c.owner {
+			t.Errorf("%s: arrived %d, of Thing %d, owner %q", name, at, thing, owner)
+		}
+	}
+	if at, thing, owner := PeekMessage([]byte("no message")); at != 0 || thing != 0 || owner != "" {
+		t.Errorf("of no message: %d, %d, %q", at, thing, owner)
+	}
+}

@@ -128,12 +128,13 @@ func (d *Delivery) Begin(in ...sensor.Lane) (tag sensor.Delivery, missing []sens
 	return tag, missing
 }
 
-// Append hands one lane's record to its spool. A lane that took it is not asked again for this message.
-func (d *Delivery) Append(s *spool.Spool, lane sensor.Lane, body []byte) error {
+// Append hands one lane's record to its spool, as a message of an owner class. A lane that took it is not asked again for
+// this message. (Should a policy remove the record before its tag is settled, a repeat is stored again: once, and a gap.)
+func (d *Delivery) Append(s *spool.Spool, lane sensor.Lane, class sensor.OwnerClass, body []byte) error {
 	d.t.mu.Lock()
 	d.appended |= bit(lane)
 	d.t.mu.Unlock()
-	err := s.Append(body, spool.Ack{To: d, Token: uint64(lane)})
+	err := s.AppendAs(class, body, spool.Ack{To: d, Token: uint64(lane)})
 	if err != nil {
 		d.t.mu.Lock()
 		d.appended &^= bit(lane)

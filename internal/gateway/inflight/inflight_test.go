@@ -105,7 +105,7 @@ func (r *rig) receive(t *testing.T, c *Conn, packet uint16) (fresh bool) {
 		tag, lanes := d.Begin(sensor.Live)
 		for _, lane := range lanes {
 			body := sensor.AppendMessage(nil, &sensor.Message{Arrival: 1, Empty: sensor.ReasonHeartbeat, Delivery: tag})
-			if err := d.Append(r.cfg.Spools[lane], lane, body); err != nil {
+			if err := d.Append(r.cfg.Spools[lane], lane, sensor.ClassUnknown, body); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -363,7 +363,7 @@ func BenchmarkReceiveAndRelease(b *testing.B) {
 		}
 		tag, _ := d.Begin(sensor.Live)
 		body = sensor.AppendMessage(body[:0], &sensor.Message{Arrival: 1, Empty: sensor.ReasonHeartbeat, Delivery: tag})
-		if err := d.Append(cfg.Spools[sensor.Live], sensor.Live, body); err != nil {
+		if err := d.Append(cfg.Spools[sensor.Live], sensor.Live, sensor.ClassUnknown, body); err != nil {
 			b.Fatal(err)
 		}
 		d.End(nil)
