@@ -17,7 +17,7 @@ type tortureCmd struct {
 	Rounds   int           `short:"n" help:"So many rounds of sending, faults and judgement." default:"20"`
 	Round    int           `short:"k" help:"Only this round: to replay one that failed."`
 	Seed     uint64        `short:"s" help:"The same seed plans the same faults; 0 = one of now."`
-	Faults   []string      `short:"f" help:"Kinds of faults: kill, stop, net, disk, clock, dup; default: all."`
+	Faults   []string      `short:"f" help:"Kinds of faults: kill, stop, net, disk, clock, dup, qos2; with Kafka also reset (the topic is made anew), rewind (its log goes backwards). Default: all."`
 	Sending  time.Duration `help:"How long a round sends." default:"1500ms"`
 	Senders  int           `help:"MQTT clients." default:"6"`
 	Rate     int           `help:"Messages a second." default:"1500"`
@@ -52,9 +52,6 @@ func (c tortureCmd) Run(ctx context.Context) error {
 		if c.Dir, err = os.MkdirTemp("", "situ-torture-"); err != nil {
 			return err
 		}
-	}
-	if len(c.Faults) == 0 {
-		c.Faults = torture.AllFaults
 	}
 	report, err := torture.Run(ctx, torture.Config{World: c.World, Seed: c.Seed, Rounds: c.Rounds, Round: c.Round, Faults: c.Faults,
 		Sending: c.Sending, Senders: c.Senders, Rate: c.Rate, Dir: c.Dir, Keep: keep, Situ: self, Programs: c.Programs, Out: os.Stderr})

@@ -67,6 +67,12 @@ type Assignment interface {
 	Commit(ctx context.Context, p Position) error
 }
 
+// Settler is an Assignment that need not wait until a commit without an answer can no longer be carried out. Settle makes
+// sure of it, and gives ErrGeneration: the partition comes again, to this process or another, in a newer assignment.
+type Settler interface {
+	Settle(ctx context.Context) error
+}
+
 // Group shares a log's partitions between the processes of one name.
 type Group interface {
 	// Consume calls handle once for each partition assigned to this process, each in its own goroutine; handle's

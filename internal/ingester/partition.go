@@ -244,10 +244,13 @@ func (w *worker) rows(ctx context.Context) error {
 	return w.opt.Store.InsertRows(ctx, w.block, w.core.Next().Doubtful)
 }
 
-// commit writes the position. One that had no answer is waited for before: it may be on its way still.
+// commit writes the position. One that had no answer is settled before: it may be on its way still.
 func (w *worker) commit(ctx context.Context) error {
 	s := w.core.Next()
 	if s.Settle {
+		if a, ok := w.a.(bus.Settler); ok {
+			return a.Settle(ctx)
+		}
 		select {
 		case <-time.After(protocol.Lease):
 		case <-ctx.Done():

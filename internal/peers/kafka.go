@@ -213,6 +213,9 @@ func (c *KafkaCluster) Addrs() []string {
 // Own is where broker i itself listens: behind its proxy.
 func (c *KafkaCluster) Own(i int) string { return c.nodes[i].addr }
 
+// Data is where broker i keeps its logs, positions and metadata: to be copied, and put back while it does not run.
+func (c *KafkaCluster) Data(i int) string { return filepath.Join(c.nodes[i].dir, "data") }
+
 // ID is what broker i is called in Kafka's answers.
 func (c *KafkaCluster) ID(i int) int { return c.nodes[i].id }
 

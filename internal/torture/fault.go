@@ -21,14 +21,18 @@ type step struct {
 
 // plan is what a round will do. It is a function of seed, round and world.
 type plan struct {
-	steps []step
-	clock bool // arrival times are not to be trusted
+	steps   []step
+	clock   bool     // arrival times are not to be trusted
+	rupture *rupture // what happens when all of it is judged; nil = nothing
 }
 
 func (p *plan) String() string {
 	var b strings.Builder
 	for _, s := range p.steps {
 		fmt.Fprintf(&b, "%s %s; ", s.at, s.say)
+	}
+	if p.rupture != nil {
+		fmt.Fprintf(&b, "at last %s; ", p.rupture)
 	}
 	return b.String()
 }
@@ -58,6 +62,12 @@ func (t *torturer) plan(k int) *plan {
 			d.clock()
 		case "dup":
 			d.dup()
+		case "qos2":
+			d.qos2()
+		case reset:
+			d.rupture(reset)
+		case rewind:
+			d.rupture(rewind)
 		}
 	}
 	slices.SortFunc(d.steps, func(a, b step) int { return int(a.at - b.at) })
@@ -283,4 +293,39 @@ func (d *drawer) dup() {
 			pause(ctx, gap)
 		}
 	})
+}
+
+// qos2 lets clients publish everything with QoS 2 for a while, and breaks their connections somewhere between PUBREC, PUBREL
+// and PUBCOMP.
+func (d *drawer) qos2() {
+	var who []*sender
+	for _, s := range d.t.senders {
+		if d.IntN(2) == 0 && s.broker.qos2 {
+			who = append(who, s)
+		}
+	}
+	long, times, after := 200*time.Millisecond+d.ms(1000), 1+d.IntN(4), int64(1+d.IntN(40))
+	d.add("qos2", fmt.Sprintf("%d clients publish all with QoS 2 for %s, and break off after %d answers, %d times", len(who), long, after, times), func(ctx context.Context) {
+		for _, s := range who {
+			s.once.Store(true)
+		}
+		for range times {
+			for _, s := range who {
+				s.breakAfter.Store(after)
+			}
+			pause(ctx, long/time.Duration(times))
+		}
+		for _, s := range who {
+			s.once.Store(false)
+			s.breakAfter.Store(0)
+		}
+	})
+}
+
+// rupture is drawn whole also where the round has one already, so that what is drawn behind it stays what it was.
+func (d *drawer) rupture(kind string) {
+	r := &rupture{kind: kind, busy: d.IntN(2) == 0, positions: d.IntN(2) == 0}
+	if d.plan.rupture == nil {
+		d.plan.rupture = r
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -23,7 +24,8 @@ type judge struct {
 	ledger *ledger
 	report *Report
 	log    *slog.Logger
-	shared bool // several ingesters store: what history shows of a repeat holds once its window is recomputed
+	missed uint64 // messages that the balance misses since a log was taken away
+	shared bool   // several ingesters store: what history shows of a repeat holds once its window is recomputed
 }
 
 // found is what the tables have of one message.
@@ -240,7 +242,7 @@ func (j *judge) look(ctx context.Context, conn driver.Conn, from int) (map[int]*
 // whole judges what is true of the tables as a whole.
 func (j *judge) whole(ctx context.Context, conn driver.Conn, entries []entry) error {
 	r := j.report
-	r.Messages, r.Published, r.Acked = j.ledger.counts()
+	r.Messages, r.Published, r.Acked, r.Once = j.ledger.counts()
 	acked, _, _ := hearts(entries)
 	var identities, counted, overlaps, hearts uint64
 	settled := func(ctx context.Context) error { // a block's record comes after its rows
@@ -320,8 +322,9 @@ func cellE7(lon, lat int32) geo.Cell { return h3.CellAt(geo.FromE7(lon, lat), 12
 
 // balance asks the view that people ask (P3), once everything stored is closed.
 func (j *judge) balance(ctx context.Context, conn driver.Conn) error {
-	var open, messages, rows, doubled, letters uint64
+	var messages, rows, doubled, letters uint64
 	err := until(ctx, patience, func(ctx context.Context) error {
+		var open uint64
 		err := conn.QueryRow(ctx, `SELECT sum(unjudged), sum(missing), sum(rows_missing), sum(rows_doubled), sum(letters_missing)
 			FROM situ.balance`).Scan(&open, &messages, &rows, &doubled, &letters)
 		if err == nil && open > 0 {
@@ -332,10 +335,72 @@ func (j *judge) balance(ctx context.Context, conn driver.Conn) error {
 	if err != nil {
 		return fmt.Errorf("the balance: %w", err)
 	}
-	if messages+rows+doubled+letters > 0 {
-		j.report.fail("the balance misses %d messages, %d rows and %d dead letters, and has %d rows too many", messages, rows, letters, doubled)
+	if messages != j.missed || rows+doubled+letters > 0 {
+		j.report.fail("the balance misses %d messages, of which %d are known, %d rows and %d dead letters, and has %d rows too many",
+			messages, j.missed, rows, letters, doubled)
 	}
 	return nil
+}
+
+// stillFor is how long nothing more may come before what has not come is taken for lost.
+const stillFor = 4 * time.Second
+
+// declared judges messages of which some may have gone with a log that was taken away: no more than the balance misses.
+func (j *judge) declared(ctx context.Context, from int) error {
+	err := j.with(ctx, func(conn driver.Conn) error {
+		entries := j.ledger.since(from)
+		var gone []int
+		var missing uint64
+		count, since := -1, time.Now()
+		err := until(ctx, patience, func(ctx context.Context) error {
+			got, err := j.look(ctx, conn, from)
+			if err != nil {
+				return err
+			}
+			if gone = absent(entries, from, got); len(gone) != count {
+				count, since = len(gone), time.Now()
+			}
+			var open uint64
+			err = conn.QueryRow(ctx, "SELECT sum(unjudged), sum(missing) FROM situ.balance").Scan(&open, &missing)
+			if err == nil && (open > 0 || time.Since(since) < stillFor) {
+				err = errUnsettled
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("what is lost with a log: %w", err)
+		}
+		if known := missing - j.missed; uint64(len(gone)) > known {
+			j.report.fail("%d messages were lost with the log, and the balance shows %d", len(gone), known)
+		}
+		j.log.Info("lost with a log", "messages", len(gone), "balance", missing-j.missed)
+		j.report.WithLog += len(gone)
+		j.missed = missing
+		for _, id := range gone {
+			j.ledger.forgive(id)
+		}
+		for i, e := range entries { // which of these came nobody can tell
+			if e.kind == kindHeartbeat {
+				j.ledger.forgive(from + i)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return j.round(ctx, from, true, false)
+}
+
+// absent lists acknowledged messages that are not there, or not whole.
+func absent(entries []entry, from int, got map[int]*found) (ids []int) {
+	for i, e := range entries {
+		f := got[from+i]
+		if e.acked && e.kind != kindHeartbeat && (f == nil || f.rows+f.letters == 0 || e.kind != kindLetter && f.pairs != uint64(e.values)) {
+			ids = append(ids, from+i)
+		}
+	}
+	return ids
 }
 
 // errUnsettled: what follows the rows of a block is still on its way, or lost.

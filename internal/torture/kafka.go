@@ -21,6 +21,9 @@ import (
 // session is the ingesters' with Kafka: who is silent for longer is taken for dead.
 const session = 2 * time.Second
 
+// partitions of the topic.
+const partitions = 4
+
 // kafkaWorld is two gateways, two ingesters, query and store as processes, with Apache Kafka and Mosquitto between them
 // and the sensors. Kafka and the store are reached through proxies.
 //
@@ -37,6 +40,7 @@ type kafkaWorld struct {
 	small  *disk
 	fronts []broker
 	end    context.CancelFunc
+	called string // what the log is called in the store, once a rupture wanted to know
 
 	mu        sync.Mutex // guards the peers, which may be started and stopped by one at a time
 	kafka     *peers.KafkaCluster
@@ -98,7 +102,7 @@ func (w *kafkaWorld) prepare(ports []string) (err error) {
 	w.add("store", []string{w.cfg.Situ, "store", "--data", w.dir("clickhouse"), "--socket", w.store, "--library", lib}, "")
 	bus := []string{"--kafka", w.nets[0].addr()}
 	w.add("query", slices.Concat([]string{w.program("query"), "--data", w.dir("query"), "--http", ports[0], "--clickhouse", "unix://" + w.store,
-		"--clickhouse-http", "", "--open-map", "--kafka-partitions", "4", "--kafka-replication", "1", "--kafka-session", session.String()}, bus), ports[0])
+		"--clickhouse-http", "", "--open-map", "--kafka-partitions", fmt.Sprint(partitions), "--kafka-replication", "1", "--kafka-session", session.String()}, bus), ports[0])
 	gateway, hand, ingester := failpoint.Points()
 	for i := range 2 {
 		p := w.add(fmt.Sprintf("ingester%d", i+1), slices.Concat([]string{w.program("ingester"), "--http", ports[1+i],

@@ -39,6 +39,7 @@ type entry struct {
 //
 //	S id kind topic    is about to be published (a line each time)
 //	A id               was acknowledged
+//	L id               was lost with a log that was taken away, and the balance misses as many
 type ledger struct {
 	mu      sync.Mutex // guards what follows
 	f       *os.File
@@ -99,17 +100,28 @@ func (l *ledger) since(id int) []entry {
 	return append([]entry(nil), l.entries[id-1:]...)
 }
 
-// counts are messages, publications and acknowledged messages.
-func (l *ledger) counts() (messages, sent, acked int) {
+// forgive asks no longer for what was lost with a log.
+func (l *ledger) forgive(id int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries[id-1].acked = false
+	fmt.Fprintf(l.w, "L %d\n", id)
+}
+
+// counts are messages, publications and acknowledged messages, and of these those with QoS 2.
+func (l *ledger) counts() (messages, sent, acked, once int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.entries {
 		sent += int(e.sent)
 		if e.acked {
 			acked++
+			if e.once {
+				once++
+			}
 		}
 	}
-	return len(l.entries), sent, acked
+	return len(l.entries), sent, acked, once
 }
 
 func (l *ledger) close() error {

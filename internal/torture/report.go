@@ -26,12 +26,14 @@ type Report struct {
 	Messages  int    `json:"messages"`
 	Published int    `json:"published"` // with what was sent again
 	Acked     int    `json:"acknowledged"`
+	Once      int    `json:"acknowledged_qos2"` // of them with QoS 2
 	Rows      uint64 `json:"rows"`
 	Letters   uint64 `json:"dead_letters"`
 	Empty     uint64 `json:"empty"`
 	Lost      int    `json:"lost"`
 	Double    int    `json:"double"`
 	Gaps      uint64 `json:"messages_in_declared_gaps"`
+	WithLog   int    `json:"lost_with_a_log"` // by ruptures under load, and no more than the balance misses
 	Rollups   int    `json:"rollup_values_checked"`
 
 	Recoveries  int           `json:"recoveries"`
@@ -48,6 +50,7 @@ type Report struct {
 	mu    sync.Mutex // guards all of it while the run goes on
 	began time.Time
 	times []time.Duration
+	more  []string // checks beside those of the judge
 }
 
 func newReport(cfg Config) *Report {
@@ -65,6 +68,21 @@ func (r *Report) fault(kind string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Inflicted[kind]++
+}
+
+func (r *Report) had(kind string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Inflicted[kind] > 0
+}
+
+// check notes what was checked, once.
+func (r *Report) check(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.more, what) {
+		r.more = append(r.more, what)
+	}
 }
 
 func (r *Report) recovered(v recovery) {
@@ -102,6 +120,7 @@ func (r *Report) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Took = time.Since(r.began)
+	r.Checks = append(r.Checks, r.more...)
 	slices.Sort(r.times)
 	r.Recoveries = len(r.times)
 	if n := len(r.times); n > 0 {
@@ -123,9 +142,9 @@ func (r *Report) Text(w io.Writer) {
 	fmt.Fprintf(w, "rounds        %d in %s\n", r.Rounds, r.Took.Round(time.Second))
 	fmt.Fprintf(w, "faults        %s\n", pairs(r.Inflicted))
 	fmt.Fprintf(w, "kills         %d: %s\n", r.TotalKills(), pairs(r.Kills))
-	fmt.Fprintf(w, "messages      %d, published %d times, %d acknowledged\n", r.Messages, r.Published, r.Acked)
+	fmt.Fprintf(w, "messages      %d, published %d times, %d acknowledged, of them %d with QoS 2\n", r.Messages, r.Published, r.Acked, r.Once)
 	fmt.Fprintf(w, "stored        %d rows, %d dead letters, %d empty with a reason\n", r.Rows, r.Letters, r.Empty)
-	fmt.Fprintf(w, "lost          %d (in declared gaps %d)\n", r.Lost, r.Gaps)
+	fmt.Fprintf(w, "lost          %d (in declared gaps %d; with a log that was taken away, and shown by the balance, %d)\n", r.Lost, r.Gaps, r.WithLog)
 	fmt.Fprintf(w, "double        %d\n", r.Double)
 	fmt.Fprintf(w, "recovery      %d times, to the first new row: p50 %s, p99 %s, longest %s\n", r.Recoveries,
 		r.RecoveryP50.Round(time.Millisecond), r.RecoveryP99.Round(time.Millisecond), r.RecoveryMax.Round(time.Millisecond))

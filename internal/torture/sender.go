@@ -48,6 +48,9 @@ type sender struct {
 	quiet atomic.Bool // nothing new; only what is under way is brought to its end
 	dup   atomic.Bool // break the connection behind the next group, so that all of it is sent again
 	twice atomic.Bool // publish the next group twice on the same connection
+	once  atomic.Bool // publish everything with QoS 2
+
+	breakAfter atomic.Int64 // break off behind so many steps of QoS 2's answers; 0 = do not
 
 	lastTime int64 // ms of the last reading; each has a time of its own; run's own
 
@@ -210,16 +213,32 @@ func (s *sender) read(c *conn) {
 		}
 		packet := binary.BigEndian.Uint16(b)
 		switch typ {
-		case packetPuback, packetPubcomp:
+		case packetPuback:
+			s.answered(packet)
+		case packetPubcomp:
+			if s.breaks() { // it never came
+				return
+			}
 			s.answered(packet)
 		case packetPubrec:
+			if s.breaks() { // it never came: the message is published again
+				return
+			}
 			s.received(packet)
+			if s.breaks() { // PUBREL is never sent on this connection
+				return
+			}
 			_ = c.SetWriteDeadline(time.Now().Add(ackTimeout))
 			if _, err := c.Write(appendPubrel(nil, packet)); err != nil {
 				return
 			}
 		}
 	}
+}
+
+// breaks tells, once, that the connection is to be broken here.
+func (s *sender) breaks() bool {
+	return s.breakAfter.Load() > 0 && s.breakAfter.Add(-1) == 0
 }
 
 // answered: the message is the server's now. Another answer to the same packet means nothing.
@@ -292,7 +311,7 @@ func (s *sender) next() *message {
 		back = make([]int64, 40)
 	}
 	m := &message{topic: "situ/v1/" + thing + "/json", qos: 1}
-	if s.broker.qos2 && s.random.IntN(5) == 0 {
+	if s.broker.qos2 && (s.random.IntN(5) == 0 || s.once.Load()) {
 		m.qos = 2
 	}
 	m.id = s.ledger.add(entry{kind: k, values: uint16(2 * len(back)), relayed: s.broker.relayed, once: m.qos == 2})

@@ -36,7 +36,15 @@ const (
 )
 
 // AllFaults are the kinds of faults, in the order they are asked for.
-var AllFaults = []string{"kill", "stop", "net", "disk", "clock", "dup"}
+var AllFaults = []string{"kill", "stop", "net", "disk", "clock", "dup", "qos2", reset, rewind}
+
+// FaultsOf are those that a world has: where the log is the spool itself, no topic can be made anew.
+func FaultsOf(world string) []string {
+	if world == Kafka {
+		return AllFaults
+	}
+	return slices.DeleteFunc(slices.Clone(AllFaults), func(f string) bool { return f == reset || f == rewind })
+}
 
 // Defaults of Config.
 const (
@@ -52,7 +60,7 @@ type Config struct {
 	Seed    uint64
 	Rounds  int
 	Round   int      // if not 0: only this one, to replay it
-	Faults  []string // nil = AllFaults
+	Faults  []string // nil = FaultsOf its world
 	Kills   int      // so many kills at least in each round; 0 = 1 or 2
 	AtLeast int      // go on beyond Rounds until so many have been killed
 
@@ -80,7 +88,7 @@ func (c *Config) setDefaults() error {
 		c.Rate = DefaultRate
 	}
 	if c.Faults == nil {
-		c.Faults = AllFaults
+		c.Faults = FaultsOf(c.World)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -88,13 +96,13 @@ func (c *Config) setDefaults() error {
 	if c.Out == nil {
 		c.Out = io.Discard
 	}
-	for _, f := range c.Faults {
-		if !slices.Contains(AllFaults, f) {
-			return fmt.Errorf("no faults are called %q; there are %s", f, strings.Join(AllFaults, ", "))
-		}
-	}
 	if c.World != Embedded && c.World != Kafka {
 		return fmt.Errorf("no world is called %q; there are %s and %s", c.World, Embedded, Kafka)
+	}
+	for _, f := range c.Faults {
+		if list := FaultsOf(c.World); !slices.Contains(list, f) {
+			return fmt.Errorf("world %s has no faults called %q; it has %s", c.World, f, strings.Join(list, ", "))
+		}
 	}
 	if c.Rounds < 1 && c.Round < 1 {
 		return errors.New("no rounds")
@@ -178,6 +186,7 @@ func (t *torturer) newWorld() (world, error) {
 func (t *torturer) processDied(p *process, how string, killed, allowed bool) {
 	t.log.Info("process ended", "process", p.name, "how", how)
 	switch {
+	case killed && p.mayRefuse(): // the operator's, after a rupture
 	case killed:
 		t.report.kill(p.name)
 		t.meter.killed(p.name)
@@ -194,7 +203,9 @@ func (t *torturer) startSenders(ctx context.Context) (stop func()) {
 	var waits []chan struct{}
 	for i := range t.cfg.Senders {
 		b := t.world.brokers()
-		s := newSender(i, b[i%len(b)], t.ledger, rand.New(rand.NewPCG(t.cfg.Seed, 1<<40+uint64(i))), t.cfg.Rate/t.cfg.Senders)
+		at := b[i%len(b)]
+		at.qos2 = at.qos2 && slices.Contains(t.cfg.Faults, "qos2")
+		s := newSender(i, at, t.ledger, rand.New(rand.NewPCG(t.cfg.Seed, 1<<40+uint64(i))), t.cfg.Rate/t.cfg.Senders)
 		t.senders = append(t.senders, s)
 		done := make(chan struct{})
 		waits = append(waits, done)
@@ -230,8 +241,8 @@ func (t *torturer) rounds(ctx context.Context) error {
 		}
 	}
 	bar.Done(t.report.note())
-	if w, ok := t.world.(*kafkaWorld); ok && t.cfg.Round == 0 && len(t.report.Failures) == 0 {
-		return t.reset(ctx, w)
+	if t.cfg.Round == 0 && len(t.report.Failures) == 0 {
+		return t.lastRupture(ctx)
 	}
 	return nil
 }
@@ -241,6 +252,11 @@ func (t *torturer) round(ctx context.Context, k int) error {
 	began, from := time.Now(), t.ledger.nextID()
 	p := t.plan(k)
 	t.log.Info("round", "round", k, "plan", p.String())
+	if p.rupture != nil && p.rupture.kind == rewind {
+		if err := t.world.(*kafkaWorld).copyLogs(); err != nil {
+			return err
+		}
+	}
 	for _, s := range t.senders {
 		s.quiet.Store(false)
 	}
@@ -263,6 +279,9 @@ func (t *torturer) round(ctx context.Context, k int) error {
 		return err
 	}
 	t.log.Info("round judged", "round", k, "took", time.Since(began).String(), "messages", t.ledger.nextID()-from)
+	if p.rupture != nil && len(t.report.Failures) == 0 {
+		return t.rupture(ctx, t.world.(*kafkaWorld), p.rupture)
+	}
 	return nil
 }
 

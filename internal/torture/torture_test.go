@@ -84,7 +84,7 @@ func TestLedger(t *testing.T) {
 	if onDisk, err := os.ReadFile(path); err != nil || string(onDisk) != "S 1 live x\nS 1 live x\n" {
 		t.Errorf("on disk is %q, %v", onDisk, err)
 	}
-	if m, s, k := l.counts(); m != 2 || s != 2 || k != 1 || l.nextID() != 3 || l.since(b)[0].kind != kindLetter {
+	if m, s, k, q := l.counts(); m != 2 || s != 2 || k != 1 || q != 0 || l.nextID() != 3 || l.since(b)[0].kind != kindLetter {
 		t.Errorf("%d messages sent %d times, %d acknowledged", m, s, k)
 	}
 	if err := l.close(); err != nil {
@@ -113,7 +113,7 @@ func TestPlanIsDrawnAgain(t *testing.T) {
 			all[s.kind] = true
 		}
 	}
-	if len(all) != len(AllFaults) {
+	if len(all) != len(FaultsOf(Embedded)) {
 		t.Errorf("200 rounds have only faults %v", all)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	lastMoment = 30 * time.Millisecond
 )
 
-// ID implements bus.Log: the topic's own id.
+// ID implements bus.Log: the topic's own id, or what its log is called since it went backwards.
 func (b *Bus) ID(ctx context.Context, part int32) (id bus.LogID, err error) {
 	err = b.retry(ctx, "read the topic's id", func(ctx context.Context) error {
 		n, _, err := b.partitions(ctx)

@@ -33,7 +33,18 @@ var _ bus.Group = (*Group)(nil)
 func (b *Bus) Group(name string) *Group { return &Group{b, name} }
 
 // Consume implements bus.Group. A handle that returns nil keeps its partition, idle, until it is taken away.
-func (g *Group) Consume(ctx context.Context, handle func(context.Context, bus.Assignment) error) (err error) {
+func (g *Group) Consume(ctx context.Context, handle func(context.Context, bus.Assignment) error) error {
+	for {
+		err := g.member(ctx, handle)
+		if !errors.Is(err, errUnsettled) && !errors.Is(err, errRenamed) || ctx.Err() != nil {
+			return err
+		}
+		g.b.log.Info("joining the group anew", "group", g.name, "why", err)
+	}
+}
+
+// member is one membership of the group.
+func (g *Group) member(ctx context.Context, handle func(context.Context, bus.Assignment) error) (err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	cfg := g.b.cfg
@@ -75,6 +86,9 @@ func (g *Group) Consume(ctx context.Context, handle func(context.Context, bus.As
 // begin starts the handles of one generation. kafka-go ends a generation as soon as one of its functions returns, so
 // each stays until the end; it joins the next one only when all have returned.
 func (g *Group) begin(ctx context.Context, stop context.CancelCauseFunc, gen *kafkago.Generation, handle func(context.Context, bus.Assignment) error) error {
+	if err := g.learn(ctx); err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
 	id, err := g.b.ID(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
@@ -85,7 +99,7 @@ func (g *Group) begin(ctx context.Context, stop context.CancelCauseFunc, gen *ka
 	}
 	g.b.log.Info("partitions assigned", "group", g.name, "generation", gen.ID, "partitions", parts)
 	for _, part := range parts {
-		a := &assignment{g: g, part: int32(part), generation: int(gen.ID), member: gen.MemberID, id: id}
+		a := &assignment{g: g, part: int32(part), generation: int(gen.ID), member: gen.MemberID, id: id, anew: stop}
 		gen.Start(func(genctx context.Context) {
 			hctx, cancel := context.WithCancel(ctx)
 			defer cancel()
@@ -96,7 +110,7 @@ func (g *Group) begin(ctx context.Context, stop context.CancelCauseFunc, gen *ka
 				return // told so before the heartbeat was: end the generation here too, and join again
 			}
 			if err != nil && hctx.Err() == nil {
-				stop(fmt.Errorf("partition %d: %w", part, err))
+				stop(g.b.backwards(fmt.Errorf("partition %d: %w", part, err), id))
 			}
 			<-hctx.Done()
 		})
@@ -106,6 +120,9 @@ func (g *Group) begin(ctx context.Context, stop context.CancelCauseFunc, gen *ka
 
 // Committed tells where the group stands in a partition, to whoever wants to read from there.
 func (g *Group) Committed(ctx context.Context, part int32) (bus.Position, error) {
+	if err := g.learn(ctx); err != nil {
+		return bus.Position{}, err
+	}
 	id, err := g.b.ID(ctx, part)
 	if err != nil {
 		return bus.Position{}, err
@@ -142,9 +159,14 @@ func (g *Group) committed(ctx context.Context, part int32, id bus.LogID) (p bus.
 		return bus.Position{Offset: -1}, nil
 	}
 	log, meta, ok := strings.Cut(p.Meta, " ")
+	times, ours := nameOf(g.b.topicNow(), log)
+	now, _ := nameOf(g.b.topicNow(), id.String())
 	switch {
 	case ok && log == id.String():
-	case id == g.b.cfg.Accept:
+	case ok && ours && times > now:
+		g.b.learn(g.b.topicNow(), log)
+		return bus.Position{}, fmt.Errorf("group %s has gone on under the name %s: %w: %w", g.name, log, errRenamed, bus.ErrGeneration)
+	case id == g.b.cfg.Accept, ok && ours:
 		return bus.Position{Offset: -1}, nil
 	default:
 		return bus.Position{}, fmt.Errorf("group %s committed offset %d: %w", g.name, p.Offset, replaced(topic, log, id))
@@ -159,14 +181,32 @@ type assignment struct {
 	generation int
 	member     string
 	id         bus.LogID
-	mu         sync.Mutex // one commit at a time: they must not overtake each other
+	anew       func(error) // ends the membership
+	mu         sync.Mutex  // one commit at a time: they must not overtake each other
 }
 
 func (a *assignment) Partition() int32 { return a.part }
 
 func (a *assignment) Committed(ctx context.Context) (bus.Position, error) {
-	return a.g.committed(ctx, a.part, a.id)
+	p, err := a.g.committed(ctx, a.part, a.id)
+	if errors.Is(err, errRenamed) {
+		a.anew(errRenamed)
+	}
+	return p, err
 }
+
+// Settle implements bus.Settler: this process joins the group once more, as another member, in a newer generation. What is
+// still on its way is refused from then on, however late it comes.
+func (a *assignment) Settle(context.Context) error {
+	a.anew(errUnsettled)
+	return fmt.Errorf("partition %d: %w: %w", a.part, errUnsettled, bus.ErrGeneration)
+}
+
+// Why a process joins its group anew, under another member's name.
+var (
+	errUnsettled = errors.New("a commit had no answer, and may be carried out yet")
+	errRenamed   = errors.New("the log has another name")
+)
 
 // Commit implements bus.Assignment. What the broker refuses for now is tried again here. A request without an answer is
 // not: Kafka may take it up after later ones, and the position would go back to it.

@@ -49,13 +49,13 @@ type Config struct {
 	Timeout          time.Duration // of one request
 	MaxMessageBytes  int           // a range whose message is larger is refused with bus.ErrTooLarge
 	SessionTimeout   time.Duration // after which a silent member of a group is taken for dead
-	RebalanceTimeout time.Duration // within which a member must let go of its partitions; 0 = SessionTimeout
+	RebalanceTimeout time.Duration // within which a living member must let go of its partitions; 0 = SessionTimeout, at least 30 s
 	Logger           *slog.Logger  // nil = silent
 
 	// Partitions is how many the topic had when this publisher began; 0 = it begins now. Should it get more, a producer's
 	// messages still go where the earlier ones went: their order, and the recognition of repeats, hold inside a partition.
 	Partitions int
-	Accept     bus.LogID      // a topic made anew that may be begun with: its commits for an earlier one count for nothing
+	Accept     bus.LogID      // a log made anew, or renamed, that may be begun with: its commits for an earlier one count for nothing
 	Skip       map[Place]bool // messages to pass over
 }
 
@@ -79,6 +79,7 @@ type Bus struct {
 	told     int        // the greater number that was told of
 	id       bus.LogID  // the topic's, as it was seen first
 	idAt     time.Time  // and when it last was the same
+	renamed  int        // how often its log went backwards, and was gone on with under another name
 	fetchers []*fetcher // idle
 }
 
@@ -108,7 +109,7 @@ func Open(cfg Config) (*Bus, error) {
 		cfg.SessionTimeout = DefaultSessionTimeout
 	}
 	if cfg.RebalanceTimeout == 0 {
-		cfg.RebalanceTimeout = cfg.SessionTimeout
+		cfg.RebalanceTimeout = max(cfg.SessionTimeout, DefaultSessionTimeout) // who is dead is given up sooner; who lives is finishing a block
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

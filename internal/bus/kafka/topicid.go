@@ -47,7 +47,7 @@ func (b *Bus) sameTopic(ctx context.Context) error {
 	return err
 }
 
-// askID asks for the topic's id, which must be what it was when it was asked for first.
+// askID asks for the topic's id, which must be what it was when it was asked for first, and gives what its log is called.
 func (b *Bus) askID(ctx context.Context) (bus.LogID, error) {
 	id, err := b.topicID(ctx)
 	if err != nil {
@@ -59,7 +59,10 @@ func (b *Bus) askID(ctx context.Context) (bus.LogID, error) {
 		return bus.LogID{}, replaced(b.cfg.Topic, b.id.String(), id)
 	}
 	b.id, b.idAt = id, time.Now()
-	return id, nil
+	if times, ok := nameOf(id, b.cfg.Accept.String()); ok {
+		b.renamed = max(b.renamed, times)
+	}
+	return b.named(id), nil
 }
 
 // replaced says what a topic made anew means, and what can be done.
