@@ -178,4 +178,7 @@ func (s *session) Failed(err error) {
 }
 
 // Close implements broker.Session. What is still on its way to the disk stays on its way.
-func (s *session) Close() { s.inflight.Detach(s.client.Keep()) }
+func (s *session) Close() {
+	s.worker.close()
+	s.inflight.Detach(s.client.Keep())
+}

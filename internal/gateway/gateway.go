@@ -50,6 +50,8 @@ type Config struct {
 	Sessions    string                       // journal of the MQTT sessions; "" = QoS 2 holds as long as the process
 	Clock       func() time.Time             // nil = the wall clock
 	Canary      Canary
+	Connections int   // of the embedded front, at once; 0 = broker.DefaultConnections
+	Prepared    int64 // bytes that all connections keep of prepared Things, names and topics; 0 = DefaultPrepared
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
 }
@@ -67,6 +69,7 @@ type Gateway struct {
 	pullers   []*puller
 	canary    *canary // nil: none
 	metrics   *metrics
+	room      *normalize.Room
 }
 
 // New checks the configuration and binds the listener, so that a port in use is said before anything starts.
@@ -74,7 +77,10 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = failpoint.Now // time.Now, but in tests that move the clock
 	}
-	g := &Gateway{cfg: cfg, protocols: map[string]decode.Protocol{}, spools: cfg.Spools}
+	if cfg.Prepared == 0 {
+		cfg.Prepared = DefaultPrepared
+	}
+	g := &Gateway{cfg: cfg, protocols: map[string]decode.Protocol{}, spools: cfg.Spools, room: normalize.NewRoom(cfg.Prepared)}
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
 		return nil, errors.New("gateway: a spool for each lane is needed")
 	}
@@ -114,7 +120,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.front, err = broker.Listen(broker.Options{Addr: cfg.Listen, TLS: cfg.TLS, Logger: cfg.Logger,
+	g.front, err = broker.Listen(broker.Options{Addr: cfg.Listen, TLS: cfg.TLS, Logger: cfg.Logger, Connections: cfg.Connections,
 		Handler: &front{g: g, credentials: cfg.Credentials, anonymous: cfg.Anonymous},
 		Refused: func(reason string) { g.metrics.refused.WithLabelValues(reason).Inc() }})
 	if err != nil {

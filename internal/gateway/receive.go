@@ -30,6 +30,7 @@ type worker struct {
 	class      sensor.OwnerClass // of the message in hand
 	body       []byte
 	routes     map[string]route
+	kept       int64 // bytes of them in g.room
 }
 
 // Bounds on what a connection keeps between two messages. Topics that are refused are without number and may be 64 KiB
@@ -39,10 +40,32 @@ const (
 	maxRouteTopic = 256    // bytes of one
 	keepValues    = 256    // readings and observations there is room kept for; a larger message gives its room back
 	keepBody      = 16 << 10
+	routeBytes    = 384 // counted for a topic, beside its own: about what it takes
+
+	// DefaultPrepared is how many bytes all connections together keep of prepared Things, names and topics.
+	DefaultPrepared = 256 << 20
 )
 
 func (g *Gateway) newWorker(s *Source) *worker {
-	return &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: g.newNormalizer()}
+	n := g.newNormalizer()
+	n.Share(g.room)
+	return &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
+}
+
+// close gives back the room of what was prepared.
+func (w *worker) close() {
+	w.normalizer.Forget()
+	w.g.room.Give(w.kept)
+	w.routes, w.kept = nil, 0
+}
+
+// remember keeps a topic's route, where there is room.
+func (w *worker) remember(topic string, r route) {
+	bytes := int64(routeBytes + len(topic))
+	if r.refused == nil && len(topic) <= maxRouteTopic && len(w.routes) < maxRoutes && w.g.room.Take(bytes) {
+		w.kept += bytes
+		w.routes[topic] = r
+	}
 }
 
 // build decodes and normalises one payload into w.live and w.back and says how many of them hold something.
@@ -52,9 +75,7 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 	if !ok {
 		r = w.route(topic)
 		r.count = w.g.metrics.messages.WithLabelValues(r.source.Name)
-		if r.refused == nil && len(topic) <= maxRouteTopic && len(w.routes) < maxRoutes {
-			w.routes[topic] = r
-		}
+		w.remember(topic, r)
 	}
 	r.count.Inc()
 	letter := func(reason sensor.Reason, detail string) int {

@@ -79,6 +79,8 @@ type Source struct {
 type Normalizer struct {
 	opt    Options
 	things map[sensor.ThingID]*thing
+	room   *Room // nil: only the number of Things is bounded
+	kept   int64 // bytes taken from it
 
 	// Of the message in hand.
 	src     *Source

@@ -55,6 +55,9 @@ func (n *Normalizer) streamOf(t *thing, r *decode.Reading) (*stream, *refusal) {
 			return nil, why // not remembered: names that are refused are without number
 		}
 		i = t.add(s)
+		if n.things[t.id] == t {
+			n.keep(int64(streamBytes + len(s.key) + len(s.property) + len(s.unit)))
+		}
 	} else if t.streams[i].generation != t.generation {
 		s, why := n.prepare(t, r)
 		if why != nil {

@@ -135,17 +135,15 @@ func sameSlice(a, b []*sensor.Datastream) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
+// remember keeps t, if not even those that were forgotten for it leave room only for this message.
 func (n *Normalizer) remember(t *thing) {
 	if len(n.things) >= maxThings {
-		keep := maxThings * 7 / 8
-		for id := range n.things { // in no order, which is good enough
-			if len(n.things) <= keep {
-				break
-			}
-			delete(n.things, id)
-		}
+		n.Forget()
 	}
-	n.things[t.id] = t
+	bytes := int64(thingBytes + len(t.id))
+	if n.keep(bytes) || n.keep(bytes) {
+		n.things[t.id] = t
+	}
 }
 
 // due reports whether something unknown to the ledger is to be declared with this message.

@@ -16,13 +16,23 @@ import (
 
 // Bounds flags, of processes with spools.
 type Bounds struct {
-	SpoolHorizon  Horizons `name:"spool-horizon" help:"What a spool that fills gives up, in this order, and how long it is kept at least while something else can go; empty = nothing is given up. Government data never is." default:"social=24h,enterprise=72h" env:"SITU_SPOOL_HORIZON"`
-	BackfillShare float64  `name:"backfill-share" help:"Share of the rows that the backfill lane has while the live lane is behind; 1 = they are equal." default:"0.2" env:"SITU_BACKFILL_SHARE"`
+	SpoolHorizon   Horizons `name:"spool-horizon" help:"What a spool that fills gives up, in this order, and how long it is kept at least while something else can go; empty = nothing is given up. Government data never is." default:"social=24h,enterprise=72h" env:"SITU_SPOOL_HORIZON"`
+	BackfillShare  float64  `name:"backfill-share" help:"Share of the rows that the backfill lane has while the live lane is behind; 1 = they are equal." default:"0.2" env:"SITU_BACKFILL_SHARE"`
+	MaxConnections int      `name:"max-connections" help:"MQTT connections to the embedded front at once; one more is refused: server busy (5), server unavailable (3.1.1)." default:"10000" env:"SITU_MAX_CONNECTIONS"`
 	MemoryLimit
 }
 
+// preparedPart of the memory limit is for what the gateway prepares of Things, names and topics, at most its default.
+const preparedPart = 8
+
+// Prepared is how many bytes that is; 0 = the default.
+func (b *Bounds) Prepared() int64 { return min(b.Bytes/preparedPart, gateway.DefaultPrepared) }
+
 // Check names settings that cannot work.
 func (b *Bounds) Check() error {
+	if b.MaxConnections < 0 {
+		return fmt.Errorf("%w: --max-connections %d is below 0", ErrConfig, b.MaxConnections)
+	}
 	if b.BackfillShare < 0 || b.BackfillShare > 1 {
 		return fmt.Errorf("%w: --backfill-share %g is not between 0 and 1", ErrConfig, b.BackfillShare)
 	}

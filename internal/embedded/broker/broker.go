@@ -33,7 +33,13 @@ const (
 	connectTimeout = 10 * time.Second // from accept to CONNECT
 	ackTimeout     = 10 * time.Second // a client that does not read its PUBACKs is dropped
 	writesPending  = 64
+	maxConnect     = 16 << 10 // bytes of CONNECT, which mochi keeps as long as the connection
+	maxAliases     = 16       // topics of up to 64 KiB that mochi keeps for a version 5 client
+	maxAcks        = 4 * maxPacketIDs
 )
+
+// DefaultConnections is how many connections there may be at once, unless Options say another number.
+const DefaultConnections = 10_000
 
 // Errors a Handler returns from Connect; each becomes its MQTT reason code.
 var (
@@ -41,6 +47,8 @@ var (
 	ErrTopic       = errors.New("not allowed on this topic")
 	// ErrReceive from Publish: more messages are unreleased than ReceiveMaximum allows.
 	ErrReceive = errors.New("too many QoS 2 messages without PUBREL")
+	// ErrUnread: the client has used a packet id again without having read the answer to its first use.
+	ErrUnread = errors.New("the client does not read its acknowledgements")
 	// ErrProtocol from Publish or Release: the client breaks the protocol.
 	ErrProtocol = errors.New("against the protocol")
 )
@@ -88,6 +96,8 @@ type Options struct {
 	Handler Handler
 	Logger  *slog.Logger
 	Refused func(reason string) // counter hook: connections and packets refused, by reason
+
+	Connections int // at once; 0 = DefaultConnections
 }
 
 // Server is the broker. Make one with Listen, then Serve.
@@ -115,7 +125,11 @@ func Listen(o Options) (*Server, error) {
 	caps.ReceiveMaximum = ReceiveMaximum
 	caps.MaximumSessionExpiryInterval = 60 // mochi's own sessions hold nothing; ours are the Handler's
 	caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0
-	caps.TopicAliasMaximum = 1024
+	caps.TopicAliasMaximum = maxAliases
+	if o.Connections <= 0 {
+		o.Connections = DefaultConnections
+	}
+	caps.MaximumClients = int64(o.Connections)
 	mq := mqtt.New(&mqtt.Options{
 		Capabilities: caps, Logger: slog.New(quiet{o.Logger.Handler()}),
 		ClientNetReadBufferSize: 16 << 10, SysTopicResendInterval: 3600,
@@ -124,7 +138,7 @@ func Listen(o Options) (*Server, error) {
 	if err := mq.AddHook(h, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("add hook: %w", err), ln.Close())
 	}
-	if err := mq.AddListener(&listener{Listener: ln, conns: map[net.Conn]struct{}{}}); err != nil {
+	if err := mq.AddListener(newListener(ln, o)); err != nil {
 		return nil, errors.Join(fmt.Errorf("add listener: %w", err), ln.Close())
 	}
 	return &Server{mq: mq, hook: h, listener: ln}, nil
@@ -164,8 +178,11 @@ type Client struct {
 	cl     *mqtt.Client
 	server *mqtt.Server
 
-	mu      sync.Mutex    // guards acks
+	refused func(reason string)
+
+	mu      sync.Mutex    // guards acks and unread
 	acks    []byte        // PUBACK, PUBREC and PUBCOMP packets not yet written
+	unread  bool          // more than maxAcks would wait: the connection is being closed
 	wake    chan struct{} // holds one token when acks is not empty
 	done    chan struct{} // closed when the connection is gone
 	session Session
@@ -215,6 +232,16 @@ func (c *Client) Complete(id uint16, known bool) {
 
 func (c *Client) send(packet ...byte) {
 	c.mu.Lock()
+	if len(c.acks)+len(packet) > maxAcks {
+		first := !c.unread
+		c.unread = true
+		c.mu.Unlock()
+		if first {
+			c.refused("unread")
+			go c.cl.Stop(ErrUnread) // closing a TLS connection writes to it, and this must not block
+		}
+		return
+	}
 	c.acks = append(c.acks, packet...)
 	c.mu.Unlock()
 	select {

@@ -37,7 +37,12 @@ func (h *hook) Provides(b byte) bool {
 
 // OnConnectAuthenticate asks the Handler, and checks the Will topic, which mochi does not.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	c := &Client{cl: cl, server: h.server, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout,
+	if pk.FixedHeader.Remaining > maxConnect {
+		h.refused("connect")
+		h.logger.Info("connection refused", "client", cl.ID, "remote", cl.Net.Remote, "err", "its CONNECT is longer than is kept", "bytes", pk.FixedHeader.Remaining)
+		return false
+	}
+	c := &Client{cl: cl, server: h.server, refused: h.refused, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout,
 		id: cl.ID, version: cl.Properties.ProtocolVersion, said: connectOf(cl, pk)}
 	// From here on mochi knows the client by its user and its id: it hands a connection over to whoever comes with the same.
 	cl.ID = c.said.User + "\x00" + c.id

@@ -1,12 +1,14 @@
 package broker
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 const listenerID = "mqtt"
@@ -15,11 +17,24 @@ const listenerID = "mqtt"
 // its goroutine has begun, and then misses the newest.
 type listener struct {
 	net.Listener
+	logger  *slog.Logger
+	refused func(reason string)
+	most    int   // connections, those that are being told that there are too many among them
+	room    *room // for large packets
 
 	mu     sync.Mutex // guards what follows
 	closed bool
+	full   bool // there were too many, and there are nearly as many still
 	conns  map[net.Conn]struct{}
 	served sync.WaitGroup // their goroutines
+}
+
+// beingTold is how many connections beyond the bound are answered in MQTT's words at a time; others are just closed.
+const beingTold = 64
+
+func newListener(ln net.Listener, o Options) *listener {
+	return &listener{Listener: ln, logger: o.Logger, refused: o.Refused, most: o.Connections + beingTold,
+		room: newRoom(packetRoom), conns: map[net.Conn]struct{}{}}
 }
 
 func (l *listener) Init(*slog.Logger) error { return nil }
@@ -59,13 +74,32 @@ func (l *listener) serve(c net.Conn, establish listeners.EstablishFn) {
 		_ = c.Close()
 		return
 	}
+	if len(l.conns) >= l.most {
+		_ = c.Close()
+		l.tooMany(true)
+		return
+	}
 	l.conns[c] = struct{}{}
 	l.served.Go(func() {
-		_ = establish(listenerID, c) // how a connection ended is the hook's to know
+		m := &metered{Conn: c, room: l.room, refused: l.refused}
+		err := establish(listenerID, m) // how a connection ended is else the hook's to know
+		m.release()
 		l.mu.Lock()
 		delete(l.conns, c)
+		l.tooMany(errors.Is(err, packets.ErrServerBusy))
 		l.mu.Unlock()
 	})
+}
+
+// tooMany counts a connection refused because there are enough, and logs the first of a row; l.mu is held.
+func (l *listener) tooMany(yes bool) {
+	if yes {
+		l.refused("connections")
+	}
+	if yes && !l.full {
+		l.logger.Warn("no more connections are taken: there are as many as --max-connections allows", "component", "gateway", "connections", len(l.conns))
+	}
+	l.full = yes || l.full && len(l.conns) > l.most/8*7
 }
 
 // Close stops accepting, has the clients told, and returns when nobody is served any more.
