@@ -24,6 +24,7 @@ type memLog struct {
 	parts map[int32][]logged
 	first map[int32]int64
 	grown chan struct{} // closed and replaced at every append
+	away  error         // what reading gives; nil = messages. Set before it begins
 }
 
 type logged struct {
@@ -64,6 +65,9 @@ func (l *memLog) Bounds(_ context.Context, part int32) (first, next int64, err e
 
 func (l *memLog) Fetch(ctx context.Context, part int32, from, to int64, maxRows int, b *sensor.Batch) (int64, error) {
 	for {
+		if l.away != nil {
+			return from, l.away
+		}
 		l.mu.Lock()
 		messages, first, grown := l.parts[part], l.first[part], l.grown
 		l.mu.Unlock()

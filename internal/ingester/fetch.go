@@ -123,7 +123,10 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 			return next, nil
 		}
 		err = fmt.Errorf("fetch from %d: %w", from, err)
-		if ctx.Err() != nil || errors.Is(err, bus.ErrOffset) || errors.Is(err, bus.ErrGeneration) {
+		if ctx.Err() != nil {
+			return from, fmt.Errorf("%w: %w", ctx.Err(), err) // it is told to stop: what failed besides is the next one's matter
+		}
+		if errors.Is(err, bus.ErrOffset) || errors.Is(err, bus.ErrGeneration) {
 			return from, err
 		}
 		f.w.note(where, err)
@@ -134,7 +137,7 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return from, err
+			return from, fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }

@@ -301,6 +301,25 @@ func TestStopWithoutAStoreEnds(t *testing.T) {
 	})
 }
 
+// Told to stop while it could not read the block that it was to replay, it used to end as if something had gone wrong.
+func TestStopInAReplayWithoutABusIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Options{}, func(r *running) {
+			r.log.append(0, message(1, 3))
+			r.log.away = errors.New("no broker answers")
+			intent := protocol.Intent{Version: 1, Log: r.log.id.String(), To: 1, First: true}
+			r.group.at[0] = bus.Position{Meta: intent.Encode()}
+		})
+		time.Sleep(time.Minute)
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "no broker answers") {
+			t.Errorf("ready: %v", err)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOffsetThatIsNotInTheLogStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Options{}, func(r *running) {

@@ -241,6 +241,7 @@ func (w *worker) rows(ctx context.Context) error {
 	if time.Since(w.announced) > protocol.Lease {
 		w.core.Late()
 	}
+	w.block.Announced = w.announced
 	return w.opt.Store.InsertRows(ctx, w.block, w.core.Next().Doubtful)
 }
 

@@ -24,6 +24,7 @@ type Block struct {
 	Before     map[sensor.Producer]uint64 // highest seq of each producer up to From; nil = not known
 	Watermarks map[sensor.Producer]uint64 // the same up to To
 	Repeats    []Pair
+	Announced  time.Time // when its intent was sent; zero = now
 }
 
 // Pair names a result that may be there more than once: history looks for repeats at these alone.
@@ -41,11 +42,15 @@ func (b *Block) Token() string {
 // at all. Its rows are readable when it returns.
 //
 // doubtful says that an earlier try may have put some of them there: the process before died, or the last call ended in
-// an error. What then protects them is protocol.Part's to say.
+// an error. What then protects them is protocol.Part's to say. A block that was announced more than a Lease ago is doubtful
+// too: other blocks are waited for here, and a store that is slow takes its time with each.
 func (s *Store) InsertRows(ctx context.Context, b *Block, doubtful bool) error {
+	began := b.Announced
+	if began.IsZero() {
+		began = time.Now()
+	}
 	s.inserting.Lock()
 	defer s.inserting.Unlock()
-	began := time.Now()
 	return s.rows.months(b.Batch, func(yyyymm int, rows *sensor.Batch) error {
 		if err := failpoint.Hit(failpoint.StorePart); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -140,6 +141,12 @@ func testDoubtful(t *testing.T, f *fixture) {
 	insert(t, f, &renamed, true)
 	if n := f.count(t, "observations"); n != 1000 {
 		t.Fatalf("%d rows, want 1000", n)
+	}
+	late := *b // it waited for other blocks, and meanwhile another process has stored it
+	late.Log, late.Announced = "and forgot them again", time.Now().Add(-protocol.Lease-time.Second)
+	insert(t, f, &late, false)
+	if n := f.count(t, "observations"); n != 1000 {
+		t.Fatalf("%d rows after a block that was announced long ago, want 1000", n)
 	}
 	f.exec(t, "ALTER TABLE "+f.db+".observations DELETE WHERE seq % 3 = 0")
 	insert(t, f, b, true)
