@@ -68,7 +68,8 @@ type Pump struct {
 	msg   sensor.Message
 	batch sensor.Batch
 
-	core protocol.Sender // what is on the bus and what is under way; Run's goroutine alone changes it
+	core    protocol.Sender // what is on the bus and what is under way; Run's goroutine alone changes it
+	unnoted int             // hints that could not be written, in a row; Run's too
 
 	mu    sync.Mutex // guards what follows
 	next  uint64     // core.Next(), for other goroutines
@@ -159,8 +160,19 @@ func (p *Pump) take(to uint64) (before uint64) {
 // announce notes, also for the time after a crash, that everything before `to` may come to the bus from now on.
 func (p *Pump) announce(to uint64) {
 	p.take(to)
-	if err := writeHint(p.cfg.Spool, p.Next(), to); err != nil {
-		p.log.Warn("noting what is being published", "err", err)
+	p.note(p.Next(), to)
+}
+
+// note writes the hint. Without it messages are sent again after a restart, and no more; a disk that is full says so with
+// every range.
+func (p *Pump) note(next, taken uint64) {
+	err := writeHint(p.cfg.Spool, next, taken)
+	if err == nil {
+		p.unnoted = 0
+		return
+	}
+	if p.unnoted++; p.unnoted&(p.unnoted-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+		p.log.Warn("noting what is published", "times", p.unnoted, "err", err)
 	}
 }
 
@@ -343,9 +355,7 @@ func (p *Pump) done(next uint64) error {
 	if err := failpoint.Hit(failpoint.BatchTrim); err != nil {
 		return err
 	}
-	if err := writeHint(p.cfg.Spool, next, next); err != nil {
-		p.log.Warn("noting what is published", "err", err) // costs repeats after a restart, no more
-	}
+	p.note(next, next)
 	return p.cfg.Spool.Trim(next)
 }
 

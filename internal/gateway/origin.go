@@ -2,20 +2,34 @@ package gateway
 
 import (
 	"net/url"
+	"strings"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-// origin is where a pulled message came from. A password that somebody wrote into the address is left out.
+// shown is the broker's address for people. A password that somebody wrote into it is left out.
+func (s *Source) shown() string {
+	if !strings.Contains(s.Broker, "@") {
+		return s.Broker
+	}
+	address := s.Broker
+	if !strings.Contains(address, "://") {
+		address = "tcp://" + address // as paho reads it
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "(an address that cannot be read)"
+	}
+	u.User = nil
+	return u.String()
+}
+
+// origin is where a pulled message came from.
 func (s *Source) origin(client string, msg paho.Message) sensor.Origin {
 	if s.brokerName == "" {
-		s.brokerName = s.Broker
-		if u, err := url.Parse(s.Broker); err == nil {
-			u.User = nil
-			s.brokerName = u.String()
-		}
+		s.brokerName = s.shown()
 	}
 	return sensor.Origin{Client: client, User: s.User, Broker: s.brokerName, Packet: msg.MessageID(), QoS: msg.Qos()}
 }

@@ -54,7 +54,7 @@ const (
 func newPuller(s *Source, gateway string, w *worker, logger *slog.Logger, m *metrics) *puller {
 	p := &puller{
 		source: s, client: s.Client, worker: w, m: m,
-		logger:  logger.With("source", s.Name, "broker", s.Broker),
+		logger:  logger.With("source", s.Name, "broker", s.shown()),
 		waiting: make(map[uint16]*delivery), wake: make(chan struct{}, 1), failed: make(chan error, 1),
 	}
 	if p.client == "" {

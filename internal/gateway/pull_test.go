@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,6 +102,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		case <-deadline:
 			t.Fatalf("not %s after a minute", what)
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A password in a broker's address used to be in every line of log about that source.
+func TestPasswordOfABrokerIsNotLogged(t *testing.T) {
+	for broker, want := range map[string]string{
+		"tcp://user:s3cret@broker.example:1883": "broker=tcp://broker.example:1883",
+		"user:s3cret@broker.example:1883":       "broker=tcp://broker.example:1883",
+		"ssl://broker.example:8883":             "broker=ssl://broker.example:8883",
+		"127.0.0.1:1883":                        "broker=127.0.0.1:1883",
+	} {
+		var out bytes.Buffer
+		newPuller(&Source{Name: "s", Broker: broker}, "gw", nil, slog.New(slog.NewTextHandler(&out, nil)), nil).logger.Warn("source lost")
+		if strings.Contains(out.String(), "s3cret") || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s", broker, &out)
 		}
 	}
 }

@@ -134,7 +134,7 @@ func Listen(o Options) (*Server, error) {
 		Capabilities: caps, Logger: slog.New(quiet{o.Logger.Handler()}),
 		ClientNetReadBufferSize: 16 << 10, SysTopicResendInterval: 3600,
 	})
-	h := &hook{handler: o.Handler, logger: o.Logger, refused: o.Refused, server: mq}
+	h := &hook{handler: o.Handler, lines: lines{logger: o.Logger}, refused: o.Refused, server: mq}
 	if err := mq.AddHook(h, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("add hook: %w", err), ln.Close())
 	}

@@ -15,7 +15,7 @@ import (
 type hook struct {
 	mqtt.HookBase
 	handler Handler
-	logger  *slog.Logger
+	lines   lines
 	refused func(reason string)
 	server  *mqtt.Server
 	clients sync.Map // *mqtt.Client -> *Client; mochi's client has no room for a value of ours
@@ -39,7 +39,8 @@ func (h *hook) Provides(b byte) bool {
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	if pk.FixedHeader.Remaining > maxConnect {
 		h.refused("connect")
-		h.logger.Info("connection refused", "client", cl.ID, "remote", cl.Net.Remote, "err", "its CONNECT is longer than is kept", "bytes", pk.FixedHeader.Remaining)
+		h.lines.log(slog.LevelInfo, "connection refused", "client", short(cl.ID), "remote", cl.Net.Remote, "err", "its CONNECT is longer than is kept",
+			"bytes", pk.FixedHeader.Remaining)
 		return false
 	}
 	c := &Client{cl: cl, server: h.server, refused: h.refused, wake: make(chan struct{}, 1), done: make(chan struct{}), ackTimeout: ackTimeout,
@@ -50,7 +51,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	s, answer, err := h.handler.Connect(c, c.said)
 	if err != nil {
 		h.refused("connect")
-		h.logger.Info("connection refused", "client", c.id, "remote", cl.Net.Remote, "err", err)
+		h.lines.log(slog.LevelInfo, "connection refused", "client", short(c.id), "remote", cl.Net.Remote, "err", err)
 		return false
 	}
 	c.session, c.answer = s, answer
@@ -104,7 +105,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	if c, ok := h.client(cl); ok {
 		if err := c.session.Release(pk.PacketID); err != nil {
-			h.logger.Warn("release not taken, connection closed", "client", c.id, "packet", pk.PacketID, "err", err)
+			h.lines.log(slog.LevelWarn, "release not taken, connection closed", "client", short(c.id), "packet", pk.PacketID, "err", err)
 			c.Stop(err)
 		}
 	}
@@ -187,7 +188,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, packets.ErrRejectPacket
 	}
 	if err := c.session.Publish(pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.PacketID); err != nil {
-		h.logger.Warn("publish not taken, connection closed", "client", c.id, "topic", pk.TopicName, "err", err)
+		h.lines.log(slog.LevelWarn, "publish not taken, connection closed", "client", short(c.id), "topic", short(pk.TopicName), "err", err)
 		c.Stop(err)
 	}
 	return pk, packets.ErrRejectPacket

@@ -189,7 +189,7 @@ func (t *Table) flush(ctx context.Context, last bool) error {
 		entries = t.everything()
 	}
 	t.mu.Unlock()
-	for len(entries) > 0 {
+	for n := 1; len(entries) > 0; n++ {
 		err := t.write(entries, rewrite)
 		var full errNotWritten
 		if err == nil {
@@ -201,7 +201,9 @@ func (t *Table) flush(ctx context.Context, last bool) error {
 		if ctx.Err() != nil {
 			return nil // nobody was told
 		}
-		t.cfg.Logger.Warn("the journal of MQTT sessions cannot be written; QoS 2 waits", "component", "gateway", "err", err)
+		if n&(n-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+			t.cfg.Logger.Warn("the journal of MQTT sessions cannot be written; QoS 2 waits", "component", "gateway", "try", n, "err", err)
+		}
 		pause(ctx, nil, retryAfter)
 	}
 	for _, f := range then {
