@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/registry"
 )
 
@@ -52,7 +53,7 @@ func (p *process) openLedger(ctx context.Context) error {
 		return err
 	}
 	p.registry, err = registry.Open(ctx, address, registry.Options{
-		Logger: p.logger, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt, Password: password,
+		Logger: p.logger, Clock: failpoint.Now, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt, Password: password,
 	})
 	if err != nil {
 		return err

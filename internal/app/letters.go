@@ -3,10 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/situ-city/situ/internal/deadletter"
 	"github.com/situ-city/situ/internal/decode/all"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/gateway"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/registry"
@@ -33,6 +33,7 @@ func (p *process) letters() (*deadletter.Replayer, error) {
 			return err
 		},
 		Live:   p.showReplayed,
+		Now:    failpoint.Now,
 		Logger: p.logger,
 	}), nil
 }
@@ -62,6 +63,6 @@ func (p *process) showReplayed(rows *sensor.Batch) {
 		}
 	}
 	if fresh.Len() > 0 {
-		p.live.Apply(fresh, time.Now())
+		p.live.Apply(fresh, failpoint.Now())
 	}
 }

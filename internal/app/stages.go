@@ -16,6 +16,7 @@ import (
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/decode/all"
 	"github.com/situ-city/situ/internal/embedded/engine"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/gateway"
 	"github.com/situ-city/situ/internal/ingester"
 	"github.com/situ-city/situ/internal/livestate"
@@ -85,11 +86,11 @@ func (p *process) run(ctx context.Context) error {
 }
 
 func (p *process) openLive() {
-	p.live = livestate.New(query.Meta{Registry: p.registry, Catalogue: p.catalogue}, p.catalogue, time.Now())
-	p.live.Register(p.metrics, time.Now)
-	p.canaries = query.NewCanaries(p.metrics, p.logger, time.Now)
+	p.live = livestate.New(query.Meta{Registry: p.registry, Catalogue: p.catalogue}, p.catalogue, failpoint.Now())
+	p.live.Register(p.metrics, failpoint.Now)
+	p.canaries = query.NewCanaries(p.metrics, p.logger, failpoint.Now)
 	if p.cfg.History == "on" {
-		p.audit = query.NewAudit(p.metrics, p.logger, time.Now)
+		p.audit = query.NewAudit(p.metrics, p.logger, failpoint.Now)
 	}
 }
 
@@ -238,7 +239,7 @@ func (p *process) runIngester(ctx context.Context) error {
 			return err
 		}
 	}
-	rollups, err := rollup.New(rollup.Options{Store: s, Logger: p.logger, Registerer: p.metrics})
+	rollups, err := rollup.New(rollup.Options{Store: s, Now: failpoint.Now, Logger: p.logger, Registerer: p.metrics})
 	if err != nil {
 		return err
 	}

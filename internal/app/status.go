@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/query"
 	"github.com/situ-city/situ/internal/version"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -62,7 +63,7 @@ func (p *process) statusNow() query.Status {
 	snap, live := p.registry.Snapshot(), p.live.Stats()
 	p.status.mu.Lock()
 	s := query.Status{
-		Version: version.Number, Started: p.started.UTC(), Now: time.Now().UTC(), Demo: p.cfg.Demo, History: "on",
+		Version: version.Number, Started: p.started.UTC(), Now: failpoint.Now().UTC(), Demo: p.cfg.Demo, History: "on",
 		Things: snap.Things(), Datastreams: snap.Datastreams(), Observations: p.status.observations, DeadLetters: p.status.letters,
 		Rates: query.Rates{MessagesPerS: p.status.messagesPerS, ObservationsPerS: live.Rate},
 	}

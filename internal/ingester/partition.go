@@ -437,7 +437,7 @@ func (w *worker) count(ctx context.Context, b *store.Block) {
 		m.gaps.Add(float64(gap.To - gap.From + 1))
 	}
 	if n := r.Len(); n > 0 {
-		m.age.Set(time.Since(time.UnixMilli(r.ArrivalTime[n-1])).Seconds())
+		m.age.Set(failpoint.Now().Sub(time.UnixMilli(r.ArrivalTime[n-1])).Seconds())
 	}
 	m.offset.WithLabelValues(w.label).Set(float64(b.To))
 	if _, next, err := w.opt.Log.Bounds(ctx, w.part); err == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/store"
 )
 
@@ -75,7 +76,7 @@ func (s *Server) balance(ctx context.Context, in *balanceInput) (*body[BalanceDo
 		return nil, huma.Error503ServiceUnavailable("no history now: the ClickHouse engine is not available; see /readyz")
 	}
 	if in.To.IsZero() {
-		in.To = time.Now()
+		in.To = failpoint.Now()
 	}
 	if in.From.IsZero() {
 		in.From = in.To.Add(-24 * time.Hour)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/livestate"
 	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/internal/store"
@@ -99,8 +100,8 @@ func (f *Feed) start(ctx context.Context, part int32) (int64, func(int64), error
 func (f *Feed) load(ctx context.Context) error {
 	for {
 		if s := f.Store(); s != nil {
-			err := s.Latest(ctx, time.Now().Add(-latestWindow).UnixMilli(), func(b *sensor.Batch) error {
-				f.Live.Apply(b, time.Now())
+			err := s.Latest(ctx, failpoint.Now().Add(-latestWindow).UnixMilli(), func(b *sensor.Batch) error {
+				f.Live.Apply(b, failpoint.Now())
 				return nil
 			})
 			if err == nil || ctx.Err() != nil {
@@ -136,9 +137,9 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 				return fmt.Errorf("declare what readings declared: %w", err)
 			}
 		}
-		f.Live.Apply(&b, time.Now())
+		f.Live.Apply(&b, failpoint.Now())
 		if f.Seen != nil {
-			f.Seen(&b, time.Now())
+			f.Seen(&b, failpoint.Now())
 		}
 		from = next
 		advance(next)
@@ -167,8 +168,8 @@ func (f *Feed) tick(ctx context.Context) error {
 	defer t.Stop()
 	for {
 		select {
-		case now := <-t.C:
-			f.Live.Tick(now)
+		case <-t.C:
+			f.Live.Tick(failpoint.Now())
 		case <-ctx.Done():
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -48,7 +49,7 @@ func (s *Server) observations(ctx context.Context, in *observationsInput) (*body
 		return nil, huma.Error503ServiceUnavailable("no history now: the ClickHouse engine is not available; see /readyz")
 	}
 	if in.To.IsZero() {
-		in.To = time.Now().Add(time.Hour) // clocks that run ahead are part of the picture
+		in.To = failpoint.Now().Add(time.Hour) // clocks that run ahead are part of the picture
 	}
 	if in.From.IsZero() {
 		in.From = in.To.Add(-25 * time.Hour)

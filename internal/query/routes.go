@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/livestate"
 	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/pkg/geo"
@@ -125,7 +126,7 @@ func (s *Server) cell(ctx context.Context, in *cellInput) (*body[CellDoc], error
 		}
 		only = p.Number
 	}
-	now := time.Now()
+	now := failpoint.Now()
 	doc := CellDoc{Cell: c, Resolution: c.Resolution(), At: now.UTC().Truncate(time.Millisecond), Properties: []CellProperty{}, Things: []ThingSummary{}}
 	center, err := h3.Center(c)
 	corners, err2 := h3.AppendBoundary(nil, c)
@@ -185,7 +186,7 @@ func (s *Server) things(ctx context.Context, in *thingsInput) (*body[ThingPage],
 		}
 	}
 	page := ThingPage{Things: []ThingSummary{}}
-	q, now, scope := strings.ToLower(in.Q), time.Now(), scopeOf(ctx)
+	q, now, scope := strings.ToLower(in.Q), failpoint.Now(), scopeOf(ctx)
 	for t := range s.cfg.Registry.Snapshot().ThingsFrom(from) {
 		if in.Place == "none" && (t.Placed || t.ID.IsCanary()) || !scope.Has(sensor.StratumOf(t.Class, t.Grade)) || t.Retired ||
 			q != "" && !strings.Contains(strings.ToLower(string(t.ID)+" "+t.Name), q) {
@@ -217,7 +218,7 @@ func (s *Server) thing(ctx context.Context, in *thingInput) (*body[ThingDoc], er
 }
 
 func (s *Server) thingDoc(snap *registry.Snapshot, t *sensor.Thing) ThingDoc {
-	now := time.Now()
+	now := failpoint.Now()
 	live, _ := s.cfg.Live.Thing(t.ID.Key(), 0)
 	doc := ThingDoc{ThingSummary: s.summary(t, &live, now), CRS: t.CRS, Address: t.Address, Serial: t.Serial,
 		Scenes: t.Scenes, Auto: t.Auto, Retired: t.Retired, Version: t.Version, Datastreams: []DatastreamDoc{}}

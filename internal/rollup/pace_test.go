@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,9 +119,13 @@ func (l *ledger) DoneRollups(_ context.Context, version uint64, list []store.Dir
 
 // pace runs a worker on a clock of its own; look is called with the worker asleep.
 func pace(t *testing.T, l *ledger, look func(l *ledger)) {
+	paceAt(t, l, nil, look)
+}
+
+func paceAt(t *testing.T, l *ledger, now func() time.Time, look func(l *ledger)) {
 	synctest.Test(t, func(t *testing.T) {
 		l.waiting = map[store.DirtySpan]store.Waiting{}
-		w, err := New(Options{Store: l})
+		w, err := New(Options{Store: l, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,6 +199,24 @@ func TestOpenDay(t *testing.T) {
 		recomputed, _ := l.state()
 		if n := len(recomputed); n < 4 || n > 7 {
 			t.Errorf("%d recomputes of today in an hour", n)
+		}
+	})
+}
+
+// A wall clock that was a year ahead for a while and is put right must not let late work wait for a year.
+func TestClockThatWasAhead(t *testing.T) {
+	var shift atomic.Int64
+	now := func() time.Time { return time.Now().Round(0).Add(time.Duration(shift.Load())) }
+	paceAt(t, &ledger{}, now, func(l *ledger) {
+		old := store.DirtySpan{Window: window(time.Now()) - 2*day, Span: 300, Region: 7}
+		shift.Store(int64(365 * 24 * time.Hour))
+		l.mark(old, true)
+		after(2 * DefaultLate)
+		shift.Store(0)
+		l.mark(old, true)
+		after(2 * DefaultLate)
+		if recomputed, waiting := l.state(); len(recomputed) != 2 || waiting != 0 {
+			t.Errorf("%d recomputed, %d waiting", len(recomputed), waiting)
 		}
 	})
 }

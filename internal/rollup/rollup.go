@@ -59,7 +59,7 @@ type Options struct {
 	Late  time.Duration // between two turns of late work; 0 = DefaultLate
 	Share float64       // of the time that late work may take; 0 = DefaultShare
 
-	Now        func() time.Time      // nil = time.Now
+	Now        func() time.Time      // the wall clock, which says what windows are over; nil = time.Now
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = metrics that nobody reads
 }
@@ -70,6 +70,7 @@ type Worker struct {
 	log *slog.Logger
 	m   *metrics
 
+	// Pauses are measured by a clock that nobody sets, windows by Options.Now.
 	lateFrom time.Time // no late work before
 	daysFrom time.Time // no recompute of a day that is not over before
 }
@@ -127,7 +128,7 @@ func (w *Worker) step(ctx context.Context) error {
 		}
 	}
 	late := func(d store.Waiting) bool { return w.isLate(d, now) }
-	if now.Before(w.lateFrom) || !slices.ContainsFunc(list, late) {
+	if time.Now().Before(w.lateFrom) || !slices.ContainsFunc(list, late) {
 		return nil
 	}
 	began := time.Now()
@@ -140,11 +141,11 @@ func (w *Worker) step(ctx context.Context) error {
 	rest := time.Duration(float64(time.Since(began)) * (1/w.opt.Share - 1))
 	if !left {
 		rest = max(rest, w.opt.Late)
-		if !now.Before(w.daysFrom) {
-			w.daysFrom = now.Add(openDay)
+		if !began.Before(w.daysFrom) {
+			w.daysFrom = began.Add(openDay)
 		}
 	}
-	w.lateFrom = w.opt.Now().Add(rest)
+	w.lateFrom = time.Now().Add(rest)
 	return err
 }
 
@@ -175,7 +176,7 @@ func (w *Worker) isLate(d store.Waiting, now time.Time) bool {
 	case d.Level == store.Rollup5m && d.Span == 300:
 		return w.over(d, now)
 	case d.Level == store.Rollup1d:
-		return w.over(d, now) || !now.Before(w.daysFrom)
+		return w.over(d, now) || !time.Now().Before(w.daysFrom)
 	}
 	return true
 }

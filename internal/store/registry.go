@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -72,8 +72,11 @@ func (s *Store) insertDatastreams(ctx context.Context, datastreams []sensor.Data
 
 // SyncProperties copies the catalogue. The newest copy counts.
 func (s *Store) SyncProperties(ctx context.Context, properties []sensor.ObservedProperty) error {
-	version := uint64(time.Now().UnixMilli())
-	err := s.send(ctx, "property_versions", "number, code, name_zh, name_en, unit, resolution, min, max, worse, sector, breaks, version",
+	version, err := s.propertyVersion(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.send(ctx, "property_versions", "number, code, name_zh, name_en, unit, resolution, min, max, worse, sector, breaks, version",
 		func(batch driver.Batch) error {
 			for i := range properties {
 				p := &properties[i]
@@ -92,6 +95,13 @@ func (s *Store) SyncProperties(ctx context.Context, properties []sensor.Observed
 		return err
 	}
 	return s.reload(ctx, "property_dict", "rollup_property_dict")
+}
+
+// propertyVersion is a version above every copy that is there, also when a clock ran ahead once.
+func (s *Store) propertyVersion(ctx context.Context) (uint64, error) {
+	var newest uint64
+	err := s.conn.QueryRow(ctx, s.sql("SELECT max(version) FROM ~property_versions")).Scan(&newest)
+	return max(newest+1, uint64(failpoint.Now().UnixMilli())), wrap("read the catalogue's version", err)
 }
 
 func (s *Store) reload(ctx context.Context, dictionaries ...string) error {

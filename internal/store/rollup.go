@@ -10,6 +10,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -210,7 +211,7 @@ func (s *Store) sendDirty(ctx context.Context, list []DirtySpan, marked, done ui
 	if len(list) == 0 {
 		return nil
 	}
-	now := time.Now().UTC()
+	now := failpoint.Now().UTC()
 	return s.send(ctx, "rollup_dirty", "level, window, span, region, datastream, marked, done, at", func(batch driver.Batch) error {
 		for _, d := range list {
 			if err := batch.Append(uint8(d.Level), time.Unix(d.Window, 0).UTC(), uint32(d.Span), d.Region, uint64(d.Datastream),

@@ -252,11 +252,11 @@ func (d *drawer) disk() {
 	d.add("disk", fmt.Sprintf("kill %s, then %s", p.name, l.points), func(context.Context) { p.kill(l) })
 }
 
-// clock lets the wall clock of whoever stamps arrivals jump, forwards and backwards, once or more often.
+// clock lets the wall clock of a process jump, forwards and backwards, once or more often.
 func (d *drawer) clock() {
 	var with []*process
 	for _, p := range d.t.world.processes() {
-		if slices.Contains(p.points, failpoint.SpoolSync) {
+		if p.clocked {
 			with = append(with, p)
 		}
 	}
@@ -267,7 +267,11 @@ func (d *drawer) clock() {
 		jumps = append(jumps, fmt.Sprintf("%s@%s", shift, 100*time.Millisecond+d.ms(1500)))
 	}
 	l := life{points: "clock=" + strings.Join(jumps, ","), dies: time.Second + d.ms(1000)}
-	d.plan.clock = true
+	if slices.Contains(p.points, failpoint.SpoolSync) {
+		d.plan.clock = true // it stamps arrivals
+	} else {
+		l.dies += 2 * time.Second // its group gives it partitions first
+	}
 	d.add("clock", fmt.Sprintf("kill %s, then %s", p.name, l.points), func(context.Context) { p.kill(l) })
 }
 

@@ -163,7 +163,8 @@ func (w *kafkaWorld) addGateway(i int, http, mqtt string, bus, points []string) 
 }
 
 func (w *kafkaWorld) add(name string, argv []string, http string) *process {
-	p := &process{name: name, argv: argv, logPath: filepath.Join(w.cfg.Dir, name+".log"), env: []string{"SITU_ADMIN_KEY=" + adminKey}}
+	p := &process{name: name, argv: argv, logPath: filepath.Join(w.cfg.Dir, name+".log"), env: []string{"SITU_ADMIN_KEY=" + adminKey},
+		clocked: name != "store"} // the engine has no clock but the machine's
 	w.all = append(w.all, p)
 	if http != "" {
 		w.ready = append(w.ready, http)

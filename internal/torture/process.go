@@ -32,6 +32,7 @@ type process struct {
 	logPath string
 	points  []string // failpoints that it passes
 	recover []string // those of them that it passes while it takes up what was left
+	clocked bool     // it decides something by the wall clock
 	died    func(p *process, how string, killed, allowed bool)
 	ended   chan error // of the keeper
 

@@ -97,7 +97,7 @@ func TestLedger(t *testing.T) {
 
 // A plan is a function of seed, round and world: that is what --seed and --round replay.
 func TestPlanIsDrawnAgain(t *testing.T) {
-	w := &embeddedWorld{run: &process{name: "situ", points: []string{"spool/sync"}, recover: []string{"spool/recover"}}, mqtt: &proxy{name: "p"}}
+	w := &embeddedWorld{run: &process{name: "situ", points: []string{"spool/sync"}, clocked: true, recover: []string{"spool/recover"}}, mqtt: &proxy{name: "p"}}
 	cfg := Config{World: Embedded, Seed: 5, Rounds: 1}
 	if err := cfg.setDefaults(); err != nil {
 		t.Fatal(err)

@@ -77,7 +77,7 @@ func newEmbeddedWorld(cfg Config, log *slog.Logger) (*embeddedWorld, error) {
 	w.run = &process{name: "situ", logPath: filepath.Join(cfg.Dir, "situ.log"),
 		argv: []string{cfg.Situ, "run", "--data", w.data, "--http", ports[0], "--mqtt", ports[1], "--clickhouse-http", "", "--auto-register", "--canary", "0s",
 			"--spool-bytes", fmt.Sprint(spoolBytes)},
-		env:    []string{"SITU_ADMIN_KEY=" + adminKey},
+		env: []string{"SITU_ADMIN_KEY=" + adminKey}, clocked: true,
 		points: slices.Concat(gateway, ingester, []string{failpoint.BusCommit, failpoint.BusCommitted}),
 		recover: []string{failpoint.SpoolRecover, failpoint.BusCommit, failpoint.IngesterRecover, failpoint.IngesterReplay, failpoint.IngesterRows,
 			failpoint.StorePart, failpoint.IngesterStored}}
