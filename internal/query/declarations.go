@@ -175,10 +175,8 @@ func (d *Declarations) hear(ctx context.Context, part int32, offset, end int64) 
 	if err != nil {
 		return offset, err
 	}
-	if len(b.Declarations) > 0 {
-		if _, err := d.cfg.Registry.Declare(ctx, b.Declarations); err != nil {
-			return offset, fmt.Errorf("declare what readings declared: %w", err)
-		}
+	if err := declarePatiently(ctx, d.cfg.Registry, d.cfg.Logger, b.Declarations); err != nil {
+		return offset, err
 	}
 	return next, nil
 }

@@ -132,10 +132,8 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 		if err != nil {
 			return fmt.Errorf("live feed of partition %d: %w", part, err)
 		}
-		if len(b.Declarations) > 0 {
-			if _, err := f.Registry.Declare(ctx, b.Declarations); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("declare what readings declared: %w", err)
-			}
+		if err := declarePatiently(ctx, f.Registry, f.Logger, b.Declarations); err != nil && ctx.Err() == nil {
+			return err
 		}
 		f.Live.Apply(&b, failpoint.Now())
 		if f.Seen != nil {
@@ -163,6 +161,30 @@ func fetchPatiently(ctx context.Context, log bus.Log, logger *slog.Logger, part 
 	}
 }
 
+// declarePatiently has the registry hear what readings declared, for as long as it takes: a disk that is full, or a
+// database that is away, is no reason to end the process that takes the readings. One that went backwards is.
+func declarePatiently(ctx context.Context, r *registry.Registry, logger *slog.Logger, d []sensor.Declaration) error {
+	if len(d) == 0 {
+		return nil
+	}
+	for n, pause := 1, 100*time.Millisecond; ; n, pause = n+1, min(2*pause, 5*time.Second) {
+		_, err := r.Declare(ctx, d)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || errors.Is(err, registry.ErrBackwards):
+			return fmt.Errorf("declare what readings declared: %w", err)
+		case n&(n-1) == 0: // the first, the second, the fourth, ...: days of it are no flood
+			logger.Warn("the registry takes no declarations; trying again", "component", "registry", "try", n, "err", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 func (f *Feed) tick(ctx context.Context) error {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
@@ -181,14 +203,16 @@ func (f *Feed) watch(ctx context.Context) error {
 	var seen uint64             // shown to the live state
 	var copied uint64           // in the store
 	var properties *store.Store // the store that has the catalogue
-	for {
+	for failed := 0; ; {
 		snap := f.Registry.Snapshot()
 		var err error
-		if seen, err = f.refresh(ctx, seen); err != nil && ctx.Err() == nil {
+		doing, retry := "show the registry's changes", 24*time.Hour
+		if seen, err = f.refresh(ctx, seen); errors.Is(err, registry.ErrBackwards) && ctx.Err() == nil {
 			return fmt.Errorf("follow the registry: %w", err)
 		}
-		retry := 24 * time.Hour
-		if s := f.Store(); s != nil {
+		s := f.Store()
+		if err == nil && s != nil {
+			doing = "copy the registry to the store"
 			if s != properties {
 				if err = s.SyncProperties(ctx, f.Catalog.All()); err == nil {
 					properties, copied = s, 0
@@ -197,15 +221,19 @@ func (f *Feed) watch(ctx context.Context) error {
 			if err == nil {
 				copied, err = f.copy(ctx, s, copied)
 			}
-			switch {
-			case err == nil && f.Copied != nil:
-				f.Copied()
-			case err != nil && ctx.Err() == nil:
-				f.Logger.Warn("copy the registry to the store; trying again", "component", "registry", "err", err)
-				retry = time.Second
+		}
+		switch {
+		case err != nil: // a database is away: what is known is shown
+			retry = time.Second
+			if failed++; ctx.Err() == nil && failed&(failed-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+				f.Logger.Warn(doing+"; trying again", "component", "registry", "try", failed, "err", err)
 			}
-		} else {
-			retry = storePoll
+		case s == nil:
+			failed, retry = 0, storePoll
+		default:
+			if failed = 0; f.Copied != nil {
+				f.Copied()
+			}
 		}
 		select {
 		case <-snap.Superseded():

@@ -1,0 +1,83 @@
+package query
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/livestate"
+	"github.com/situ-city/situ/internal/registry"
+	"github.com/situ-city/situ/internal/store"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// oneMessage is a log of one partition and one message, which declares a Thing.
+type oneMessage struct{ bus.Log }
+
+func (oneMessage) Partitions(context.Context) ([]int32, error) { return []int32{0}, nil }
+
+func (oneMessage) Bounds(context.Context, int32) (int64, int64, error) { return 0, 1, nil }
+
+func (oneMessage) Fetch(ctx context.Context, _ int32, from, _ int64, _ int, b *sensor.Batch) (int64, error) {
+	if from > 0 {
+		<-ctx.Done()
+		return from, ctx.Err()
+	}
+	b.Add(sensor.Producer{Gateway: "g", Epoch: 1}, 1, &sensor.Message{Declarations: []sensor.Declaration{{Thing: &sensor.Thing{ID: "a/b", Auto: true}}}})
+	return 1, nil
+}
+
+// said passes lines of log on.
+type said chan string
+
+func (s said) Write(line []byte) (int, error) {
+	s <- string(line)
+	return len(line), nil
+}
+
+// A registry that took no declarations (a full disk under SQLite, PostgreSQL away for longer than it is waited for) used to
+// end the process, with the gateway that takes the readings.
+func TestRegistryThatTakesNothingEndsNobody(t *testing.T) {
+	cat, err := sensor.LoadCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := registry.Open(t.Context(), filepath.Join(t.TempDir(), "registry.sqlite"), registry.Options{Catalogue: cat})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reg.Close(); err != nil { // from here on it answers nothing
+		t.Fatal(err)
+	}
+	lines := make(said, 1000)
+	f := &Feed{Log: oneMessage{}, From: func(context.Context, int32) (int64, error) { return -1, nil }, Registry: reg, Catalog: cat,
+		Live: livestate.New(Meta{Registry: reg, Catalogue: cat}, cat, time.Now()), Store: func() *store.Store { return nil },
+		Logger: slog.New(slog.NewTextHandler(lines, nil))}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx, false) }()
+	limit := time.After(time.Minute)
+	for wait := map[string]bool{"takes no declarations": true, "show the registry's changes": true}; len(wait) > 0; {
+		select {
+		case line := <-lines:
+			for what := range wait {
+				if strings.Contains(line, what) && strings.Contains(line, "try=2") {
+					delete(wait, what)
+				}
+			}
+		case err := <-done:
+			t.Fatalf("it ended: %v", err)
+		case <-limit:
+			t.Fatalf("not said: %v", wait)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
