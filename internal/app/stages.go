@@ -38,7 +38,7 @@ func (p *process) openGateway(context.Context) (err error) {
 		Canary:     gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Spools:     p.spools, Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 		Horizons: p.horizons(), Hold: p.holds(),
-		Connections: p.cfg.MaxConnections, Prepared: p.cfg.Prepared(),
+		Connections: p.cfg.Connections(), Prepared: p.cfg.Prepared(),
 	})
 	if errors.Is(err, gateway.ErrSource) {
 		return fmt.Errorf("%w: %w", ErrConfig, err)

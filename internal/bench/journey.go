@@ -30,6 +30,7 @@ type Journey struct {
 	Latency     time.Duration
 	Idle        time.Duration
 	Profile     string
+	Args        []string  // more of situ run's
 	Out         io.Writer // the result
 	Progress    io.Writer
 
@@ -85,6 +86,7 @@ func (j *Journey) start(ctx context.Context) error {
 	}
 	j.url = "http://" + web
 	j.cmd = exec.Command(j.Self, "run", "--data", j.Data, "--http", web, "--mqtt", j.mqtt, "--clickhouse-http", "", "--auto-register", "--canary", "0s", "--log-level", "warn")
+	j.cmd.Args = append(j.cmd.Args, j.Args...)
 	j.cmd.Env = append(os.Environ(), "SITU_ADMIN_KEY="+benchKey)
 	if j.Profile != "" {
 		j.cmd.Env = append(j.cmd.Env, "SITU_CPU_PROFILE="+j.Profile)

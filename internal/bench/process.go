@@ -86,6 +86,20 @@ func fields(path string) []string {
 	return strings.Fields(rest)
 }
 
+// peakOf is the most memory a process has had at once since forgetPeak, in bytes; 0 if that is not known.
+func peakOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	return kilobytes(string(status), "VmHWM:")
+}
+
+// forgetPeak makes peakOf begin anew, where the system allows it; else it goes on.
+func forgetPeak(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+}
+
 func kilobytes(status, key string) int64 {
 	_, rest, ok := strings.Cut(status, key)
 	if !ok {

@@ -117,7 +117,7 @@ func (p *process) open() (err error) {
 		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools,
 		Canary:   gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Horizons: p.cfg.SpoolHorizon.List, Hold: host.Holds(p.holdThin),
-		Connections: p.cfg.MaxConnections, Prepared: p.cfg.Prepared(),
+		Connections: p.cfg.Connections(), Prepared: p.cfg.Prepared(),
 		Sessions: filepath.Join(p.cfg.Data, "mqtt-sessions"), Logger: p.logger, Registerer: p.metrics,
 	})
 	if errors.Is(err, gateway.ErrSource) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/situ-city/situ/internal/embedded/broker"
 	"github.com/situ-city/situ/internal/gateway"
 	"github.com/situ-city/situ/internal/pace"
 	"github.com/situ-city/situ/internal/spool"
@@ -18,12 +19,26 @@ import (
 type Bounds struct {
 	SpoolHorizon   Horizons `name:"spool-horizon" help:"What a spool that fills gives up, in this order, and how long it is kept at least while something else can go; empty = nothing is given up. Government data never is." default:"social=24h,enterprise=72h" env:"SITU_SPOOL_HORIZON"`
 	BackfillShare  float64  `name:"backfill-share" help:"Share of the rows that the backfill lane has while the live lane is behind; 1 = they are equal." default:"0.2" env:"SITU_BACKFILL_SHARE"`
-	MaxConnections int      `name:"max-connections" help:"MQTT connections to the embedded front at once; one more is refused: server busy (5), server unavailable (3.1.1)." default:"10000" env:"SITU_MAX_CONNECTIONS"`
+	MaxConnections int      `name:"max-connections" help:"MQTT connections to the embedded front at once; one more is told that the server is busy. 0 = 10,000, with --memory-limit at most one for each 128 KiB of it." default:"0" env:"SITU_MAX_CONNECTIONS"`
 	MemoryLimit
 }
 
 // preparedPart of the memory limit is for what the gateway prepares of Things, names and topics, at most its default.
 const preparedPart = 8
+
+// connectionBytes of the memory limit are for one connection: half of it is for its buffers, goroutines and what it prepares.
+const connectionBytes = 128 << 10
+
+// Connections is how many there may be at once.
+func (b *Bounds) Connections() int {
+	switch {
+	case b.MaxConnections > 0:
+		return b.MaxConnections
+	case b.Bytes > 0:
+		return int(min(b.Bytes/connectionBytes, broker.DefaultConnections))
+	}
+	return broker.DefaultConnections
+}
 
 // Prepared is how many bytes that is; 0 = the default.
 func (b *Bounds) Prepared() int64 { return min(b.Bytes/preparedPart, gateway.DefaultPrepared) }
@@ -32,6 +47,9 @@ func (b *Bounds) Prepared() int64 { return min(b.Bytes/preparedPart, gateway.Def
 func (b *Bounds) Check() error {
 	if b.MaxConnections < 0 {
 		return fmt.Errorf("%w: --max-connections %d is below 0", ErrConfig, b.MaxConnections)
+	}
+	if fit := b.Bytes / connectionBytes; b.Bytes > 0 && int64(b.MaxConnections) > fit {
+		return fmt.Errorf("%w: --max-connections %d and --memory-limit %d disagree: there is room for %d connections", ErrConfig, b.MaxConnections, b.Bytes, fit)
 	}
 	if b.BackfillShare < 0 || b.BackfillShare > 1 {
 		return fmt.Errorf("%w: --backfill-share %g is not between 0 and 1", ErrConfig, b.BackfillShare)
@@ -77,8 +95,12 @@ type MemoryLimit struct {
 	Bytes int64 `name:"memory-limit" help:"Bytes of memory this process should stay within (not counting the ClickHouse engine, which has --engine-memory); 0 = as GOMEMLIMIT says." default:"0" env:"SITU_MEMORY_LIMIT"`
 }
 
-// leastMemory is below what the process needs with nothing to do.
-const leastMemory = 64 << 20
+const (
+	leastMemory = 256 << 20 // situ bench burst breaks a smaller one
+	// programBytes of the limit are for what Go does not count: the pages of the program's own file that are in memory, which
+	// cannot be more than the file has.
+	programBytes = 64 << 20
+)
 
 // Check names a limit that cannot work.
 func (m *MemoryLimit) Check() error {
@@ -94,8 +116,8 @@ func (m *MemoryLimit) Apply(logger *slog.Logger) {
 	if m.Bytes == 0 {
 		return
 	}
-	// What is not on the Go heap (stacks of threads, pages of the program, SQLite's and the driver's) takes a tenth.
-	debug.SetMemoryLimit(m.Bytes / 10 * 9)
+	// The program goes on allocating while its collector works: of what is left an eighth is for that.
+	debug.SetMemoryLimit((m.Bytes - programBytes) / 8 * 7)
 	logger.Info("memory limit", "component", "host", "bytes", m.Bytes)
 }
 

@@ -35,12 +35,13 @@ func TestHorizons(t *testing.T) {
 }
 
 func TestBoundsAreChecked(t *testing.T) {
-	for _, b := range []Bounds{{BackfillShare: -0.1}, {BackfillShare: 1.5}, {MemoryLimit: MemoryLimit{Bytes: 1000}}} {
+	for _, b := range []Bounds{{BackfillShare: -0.1}, {BackfillShare: 1.5}, {MemoryLimit: MemoryLimit{Bytes: 1000}}, {MaxConnections: -1},
+		{MaxConnections: 5000, MemoryLimit: MemoryLimit{Bytes: 512 << 20}}} {
 		if err := b.Check(); !errors.Is(err, ErrConfig) {
 			t.Errorf("%+v: %v", b, err)
 		}
 	}
-	for _, b := range []Bounds{{}, {BackfillShare: 1}, {MemoryLimit: MemoryLimit{Bytes: 1 << 30}}} {
+	for _, b := range []Bounds{{}, {BackfillShare: 1}, {MaxConnections: 50_000}, {MaxConnections: 4000, MemoryLimit: MemoryLimit{Bytes: 512 << 20}}, {MemoryLimit: MemoryLimit{Bytes: 1 << 30}}} {
 		if err := b.Check(); err != nil {
 			t.Errorf("%+v: %v", b, err)
 		}
@@ -52,7 +53,20 @@ func TestMemoryLimitReachesTheRuntime(t *testing.T) {
 	defer debug.SetMemoryLimit(before)
 	m := MemoryLimit{Bytes: 1000 << 20}
 	m.Apply(Logging{Level: "error"}.Logger(t.Output()))
-	if got := debug.SetMemoryLimit(-1); got != 900<<20 {
+	if got := debug.SetMemoryLimit(-1); got != 819<<20 {
 		t.Fatalf("limit %d", got)
+	}
+}
+
+func TestConnectionsFitTheMemoryLimit(t *testing.T) {
+	for _, c := range []struct {
+		limit int64
+		most  int
+		want  int
+	}{{0, 0, 10_000}, {0, 50_000, 50_000}, {512 << 20, 0, 4096}, {512 << 20, 100, 100}, {8 << 30, 0, 10_000}} {
+		b := Bounds{MaxConnections: c.most, MemoryLimit: MemoryLimit{Bytes: c.limit}}
+		if got := b.Connections(); got != c.want {
+			t.Errorf("--memory-limit %d --max-connections %d: %d, want %d", c.limit, c.most, got, c.want)
+		}
 	}
 }
