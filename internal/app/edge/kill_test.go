@@ -167,6 +167,15 @@ func TestKill(t *testing.T) {
 		}
 		return ""
 	})
+	// history shows one row of an instant, however often it is stored; the balance counts rows.
+	apptest.Until(t, 2*time.Minute, func() string {
+		b := w.server().SQL(t, `SELECT toInt64(sum(missing)) AS missing, toInt64(sum(rows_missing)) AS lost, toInt64(sum(rows_doubled)) AS doubled,
+			toInt64(sum(unjudged)) AS unjudged, toInt64(sum(messages)) AS messages FROM balance`)[0]
+		if b.Int(t, "missing")+b.Int(t, "lost")+b.Int(t, "doubled")+b.Int(t, "unjudged") > 0 || b.Int(t, "messages") < int64(len(acked)) {
+			return fmt.Sprintf("the balance is %v", b)
+		}
+		return ""
+	})
 	t.Logf("%d sent, %d acknowledged, each of these there once", sent, len(acked))
 }
 
