@@ -77,7 +77,8 @@ func (b *Bus) Bounds(ctx context.Context, part int32) (first, next int64, err er
 // fetcher is what a Fetch works with.
 type fetcher struct {
 	*arrowipc.Decoder
-	buf []byte
+	names *namesakes
+	buf   []byte
 }
 
 func (b *Bus) takeFetcher() (*fetcher, error) {
@@ -89,7 +90,7 @@ func (b *Bus) takeFetcher() (*fetcher, error) {
 		return f, nil
 	}
 	d, err := arrowipc.NewDecoder()
-	return &fetcher{Decoder: d}, err
+	return &fetcher{Decoder: d, names: &b.names}, err
 }
 
 func (b *Bus) putFetcher(f *fetcher) {
@@ -223,6 +224,7 @@ func (f *fetcher) take(rec *kafkago.Record, from, to int64, full bool, batch *se
 	if err := f.Decode(batch, h.producer, h.from, h.to, f.buf); err != nil {
 		return fmt.Errorf("%w: %w", bus.ErrMessage, err)
 	}
+	f.names.see(h.producer, h.log)
 	*next = rec.Offset + 1
 	return nil
 }
@@ -243,6 +245,7 @@ func rows(b *sensor.Batch) int { return b.Len() + len(b.DeadLetters) + len(b.Emp
 // parsed headers of a message.
 type parsed struct {
 	producer sensor.Producer
+	log      string // the spool's id; "" where nobody says
 	from, to uint64
 	crc      uint32
 }
@@ -269,7 +272,7 @@ func parseHeaders(hs []kafkago.Header) (parsed, error) {
 	}
 	p := parsed{
 		producer: sensor.Producer{Gateway: value("gw"), Epoch: uint32(number("epoch", 10, 32)), Lane: sensor.Lane(number("lane", 10, 8))},
-		from:     number("seqFrom", 10, 64), to: number("seqTo", 10, 64), crc: uint32(number("crc", 16, 32)),
+		log:      value("log"), from: number("seqFrom", 10, 64), to: number("seqTo", 10, 64), crc: uint32(number("crc", 16, 32)),
 	}
 	if err := errors.Join(errs...); err != nil {
 		return p, fmt.Errorf("%w: %w", bus.ErrMessage, err)

@@ -72,7 +72,8 @@ type Bus struct {
 	client    *kafkago.Client
 	transport *kafkago.Transport
 
-	pub publisher
+	pub   publisher
+	names namesakes
 
 	mu       sync.Mutex // guards the fields below
 	parts    int        // the topic's number of partitions, once known; for publishing it never changes
@@ -124,6 +125,7 @@ func Open(cfg Config) (*Bus, error) {
 		cfg: cfg, log: cfg.Logger.With("component", "bus", "topic", cfg.Topic), transport: t, parts: cfg.Partitions,
 		client: &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.Timeout, Transport: t},
 	}
+	b.names.log = b.log
 	if err := b.pub.init(); err != nil {
 		return nil, err
 	}
