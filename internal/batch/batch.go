@@ -36,7 +36,7 @@ const (
 // Waits between attempts to publish.
 const (
 	firstWait = 50 * time.Millisecond
-	longWait  = 5 * time.Second
+	longWait  = time.Second // a bus that is back is not to be waited for long
 )
 
 // Config of one lane's Pump. Zero values mean the defaults above.

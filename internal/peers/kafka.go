@@ -126,6 +126,7 @@ func newKafkaNode(dir string, i int, o KafkaOptions) (*kafkaNode, error) {
 func (c *KafkaCluster) format(o KafkaOptions) error {
 	id := make([]byte, 16)
 	rand.Read(id)
+	id[0] &^= 0x80 // else its text may begin with a dash, which the tool takes for a flag
 	var runs []*process
 	for _, n := range c.nodes {
 		if err := os.WriteFile(n.config(), c.settings(n, o.Settings), 0o600); err != nil {

@@ -84,7 +84,7 @@ func (t *torturer) inflict(ctx context.Context, p *plan) {
 		}
 		t.log.Info("fault", "kind", s.kind, "what", s.say)
 		t.report.fault(s.kind)
-		s.do(ctx)
+		t.suffer(ctx, s)
 	}
 	pause(ctx, time.Until(began.Add(t.cfg.Sending)))
 	calm := func(context.Context) error {
@@ -107,6 +107,14 @@ func (t *torturer) inflict(ctx context.Context, p *plan) {
 			p.kill() // its failpoint was never reached
 		}
 	}
+}
+
+// suffer does a step, and lets the meter know of what makes more than a kill's time pass.
+func (t *torturer) suffer(ctx context.Context, s step) {
+	if s.kind != "kill" {
+		defer t.meter.besets()()
+	}
+	s.do(ctx)
 }
 
 // calmAfter is how long lives that end early get to do so once the round's sending is over.

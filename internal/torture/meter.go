@@ -18,6 +18,7 @@ import (
 type recovery struct {
 	process string
 	took    time.Duration
+	beset   bool // something else was made to fail meanwhile: what it cost is in it too
 }
 
 // meter measures recoveries.
@@ -30,7 +31,9 @@ type meter struct {
 	waits   bool
 	process string
 	at      time.Time
-	from    int // first message after the kill
+	from    int  // first message after the kill
+	beset   bool // by another fault
+	faults  int  // that are on now
 	list    []recovery
 }
 
@@ -42,7 +45,20 @@ func newMeter(w world, l *ledger) *meter {
 func (m *meter) killed(process string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waits, m.process, m.at, m.from = true, process, time.Now(), m.ledger.nextID()
+	m.waits, m.process, m.at, m.from, m.beset = true, process, time.Now(), m.ledger.nextID(), m.faults > 0
+}
+
+// besets says that a fault other than a kill begins, and gives what is to be called when it is over.
+func (m *meter) besets() (over func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.beset = true
+	m.faults++
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.faults--
+	}
 }
 
 // pending is an error while a kill has not been recovered from.
@@ -102,6 +118,6 @@ func (m *meter) look(ctx context.Context, conn driver.Conn) {
 	defer m.mu.Unlock()
 	if m.at.Equal(at) {
 		m.waits = false
-		m.list = append(m.list, recovery{process, time.Since(at)})
+		m.list = append(m.list, recovery{process, time.Since(at), m.beset})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -36,10 +38,10 @@ type Report struct {
 	WithLog   int    `json:"lost_with_a_log"` // by ruptures under load, and no more than the balance misses
 	Rollups   int    `json:"rollup_values_checked"`
 
-	Recoveries  int           `json:"recoveries"`
-	RecoveryP50 time.Duration `json:"recovery_p50_ns"`
-	RecoveryP99 time.Duration `json:"recovery_p99_ns"`
-	RecoveryMax time.Duration `json:"recovery_max_ns"`
+	Recovery      Times            `json:"recovery"`            // from a kill and nothing else
+	RecoveryBeset Times            `json:"recovery_beset"`      // from a kill with another fault meanwhile
+	RecoveryFrom  map[string]Times `json:"recovery_by_process"` // by what was killed, or done
+	Load          Load             `json:"load"`
 
 	Failures    []string `json:"failures,omitempty"`
 	FailedRound int      `json:"failed_round,omitempty"`
@@ -49,13 +51,15 @@ type Report struct {
 
 	mu    sync.Mutex // guards all of it while the run goes on
 	began time.Time
-	times []time.Duration
+	times map[string][]time.Duration // by process
+	beset []time.Duration            // of those with another fault
+	loads []float64
 	more  []string // checks beside those of the judge
 }
 
 func newReport(cfg Config) *Report {
 	return &Report{World: cfg.World, Seed: cfg.Seed, Faults: cfg.Faults, Dir: cfg.Dir, began: time.Now(),
-		Inflicted: map[string]int{}, Kills: map[string]int{}, Versions: map[string]string{}}
+		Inflicted: map[string]int{}, Kills: map[string]int{}, Versions: map[string]string{}, times: map[string][]time.Duration{}, RecoveryFrom: map[string]Times{}}
 }
 
 func (r *Report) kill(process string) {
@@ -88,7 +92,66 @@ func (r *Report) check(what string) {
 func (r *Report) recovered(v recovery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.times = append(r.times, v.took)
+	if v.beset {
+		r.beset = append(r.beset, v.took)
+		return
+	}
+	kind := strings.TrimRight(v.process, "0123456789")
+	r.times[kind] = append(r.times[kind], v.took)
+}
+
+// Times are how long something took.
+type Times struct {
+	Count int           `json:"count"`
+	P50   time.Duration `json:"p50_ns"`
+	P99   time.Duration `json:"p99_ns"`
+	Max   time.Duration `json:"max_ns"`
+}
+
+func timesOf(list []time.Duration) Times {
+	n := len(list)
+	if n == 0 {
+		return Times{}
+	}
+	slices.Sort(list)
+	return Times{Count: n, P50: list[n/2], P99: list[(n*99-1)/100], Max: list[n-1]}
+}
+
+func (t Times) String() string {
+	ms := time.Millisecond
+	return fmt.Sprintf("%d times, p50 %s, p99 %s, longest %s", t.Count, t.P50.Round(ms), t.P99.Round(ms), t.Max.Round(ms))
+}
+
+// Load is how busy the machine was: how many processes wanted to run, on the average of a minute, as it was at each
+// round's end. Times are to be read by it.
+type Load struct {
+	CPUs int     `json:"cpus"`
+	Mean float64 `json:"mean"`
+	Most float64 `json:"most"`
+}
+
+func loadOf(list []float64) Load {
+	l := Load{CPUs: runtime.NumCPU()}
+	for _, v := range list {
+		l.Mean += v / float64(len(list))
+		l.Most = max(l.Most, v)
+	}
+	return l
+}
+
+// sampleLoad notes it once more.
+func (r *Report) sampleLoad() {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return // there is none but on Linux
+	}
+	var v float64
+	if _, err := fmt.Sscan(string(b), &v); err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loads = append(r.loads, v)
 }
 
 // maxFailures bounds how many are told: the first ones are the cause.
@@ -121,11 +184,12 @@ func (r *Report) finish() {
 	defer r.mu.Unlock()
 	r.Took = time.Since(r.began)
 	r.Checks = append(r.Checks, r.more...)
-	slices.Sort(r.times)
-	r.Recoveries = len(r.times)
-	if n := len(r.times); n > 0 {
-		r.RecoveryP50, r.RecoveryP99, r.RecoveryMax = r.times[n/2], r.times[(n*99-1)/100], r.times[n-1]
+	var all []time.Duration
+	for process, list := range r.times {
+		all = append(all, list...)
+		r.RecoveryFrom[process] = timesOf(list)
 	}
+	r.Recovery, r.RecoveryBeset, r.Load = timesOf(all), timesOf(r.beset), loadOf(r.loads)
 }
 
 // JSON writes the report for programs.
@@ -146,8 +210,12 @@ func (r *Report) Text(w io.Writer) {
 	fmt.Fprintf(w, "stored        %d rows, %d dead letters, %d empty with a reason\n", r.Rows, r.Letters, r.Empty)
 	fmt.Fprintf(w, "lost          %d (in declared gaps %d; with a log that was taken away, and shown by the balance, %d)\n", r.Lost, r.Gaps, r.WithLog)
 	fmt.Fprintf(w, "double        %d\n", r.Double)
-	fmt.Fprintf(w, "recovery      %d times, to the first new row: p50 %s, p99 %s, longest %s\n", r.Recoveries,
-		r.RecoveryP50.Round(time.Millisecond), r.RecoveryP99.Round(time.Millisecond), r.RecoveryMax.Round(time.Millisecond))
+	fmt.Fprintf(w, "recovery      %s, to the first new row%s\n", r.Recovery, map[bool]string{true: " from each gateway"}[r.World == Kafka])
+	for _, process := range slices.Sorted(maps.Keys(r.RecoveryFrom)) {
+		fmt.Fprintf(w, "  of %-10s %s\n", process, r.RecoveryFrom[process])
+	}
+	fmt.Fprintf(w, "  and beset     %s: by another fault on top\n", r.RecoveryBeset)
+	fmt.Fprintf(w, "load          %.1f on the average, %.1f at most, on %d processors\n", r.Load.Mean, r.Load.Most, r.Load.CPUs)
 	fmt.Fprintf(w, "checked       %s\n", strings.Join(r.Checks, "; "))
 	for _, m := range r.Missing {
 		fmt.Fprintf(w, "not checked   %s\n", m)

@@ -231,6 +231,7 @@ func (t *torturer) rounds(ctx context.Context) error {
 			return fmt.Errorf("round %d: %w", k, err)
 		}
 		t.report.Rounds++
+		t.report.sampleLoad()
 		bar.Set(float64(k-first+1)/float64(last-first+1), t.report.note())
 		if len(t.report.Failures) > 0 {
 			t.report.FailedRound = k

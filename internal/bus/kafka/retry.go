@@ -12,7 +12,7 @@ import (
 // Waits between attempts.
 const (
 	firstWait = 50 * time.Millisecond
-	longWait  = 2 * time.Second
+	longWait  = time.Second
 )
 
 // passing tells whether an error may go away by itself: anything of the network, and what Kafka calls retriable.
