@@ -101,14 +101,17 @@ func (p *process) sameTopic(b *kafka.Bus, accept string) func(context.Context, *
 
 // logsOf asks the store until it answers.
 func (p *process) logsOf(ctx context.Context, s *store.Store, log string) (known bool, other string, err error) {
-	for {
-		if known, other, err = s.Logs(ctx, log); err == nil || ctx.Err() != nil {
-			return known, other, err
+	for n := 1; ; n++ {
+		if known, other, err = s.Logs(ctx, log); err == nil {
+			return known, other, nil
 		}
-		p.logger.Warn("asking the store for the topic; trying again", "component", "ingester", "err", err)
+		if n&(n-1) == 0 && ctx.Err() == nil { // the first, the second, the fourth, ...: days of it are no flood
+			p.logger.Warn("asking the store for the topic; trying again", "component", "ingester", "try", n, "err", err)
+		}
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
+			return false, "", fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }

@@ -78,22 +78,27 @@ func (f *Feed) Run(ctx context.Context, history bool) error {
 
 // start finds where to begin and holds it.
 func (f *Feed) start(ctx context.Context, part int32) (int64, func(int64), error) {
-	from, err := f.From(ctx, part)
-	if err != nil {
-		return 0, nil, err
-	}
-	first, _, err := f.Log.Bounds(ctx, part)
-	if err != nil {
-		return 0, nil, err
-	}
-	from = max(from, first)
-	advance := func(int64) {}
-	if f.Hold != nil {
-		if advance, err = f.Hold(part, from); err != nil {
+	for {
+		from, err := f.From(ctx, part)
+		if err != nil {
 			return 0, nil, err
 		}
+		first, _, err := f.Log.Bounds(ctx, part)
+		if err != nil {
+			return 0, nil, err
+		}
+		from = max(from, first)
+		if f.Hold == nil {
+			return from, func(int64) {}, nil
+		}
+		advance, err := f.Hold(part, from)
+		if errors.Is(err, bus.ErrOffset) && ctx.Err() == nil {
+			if now, _, berr := f.Log.Bounds(ctx, part); berr == nil && now > first {
+				continue // freed since it was looked at
+			}
+		}
+		return from, advance, err
 	}
-	return from, advance, nil
 }
 
 // load fills the live state from the store, waiting for the store to be there.

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -81,3 +82,30 @@ func TestRegistryThatTakesNothingEndsNobody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the live state was to begin with may be freed between two looks; that used to end the process.
+func TestFeedBeginsBehindWhatIsFreedMeanwhile(t *testing.T) {
+	log := &freed{first: 5}
+	f := &Feed{Log: log, From: func(context.Context, int32) (int64, error) { return 5, nil }}
+	f.Hold = func(_ int32, offset int64) (func(int64), error) {
+		if offset < 9 {
+			log.first = 9
+			return nil, bus.ErrOffset
+		}
+		return func(int64) {}, nil
+	}
+	if from, advance, err := f.start(t.Context(), 0); from != 9 || advance == nil || err != nil {
+		t.Errorf("begins at %d, %v", from, err)
+	}
+	f.Hold = func(int32, int64) (func(int64), error) { return nil, bus.ErrOffset }
+	if _, _, err := f.start(t.Context(), 0); !errors.Is(err, bus.ErrOffset) { // not freed: something is wrong
+		t.Errorf("err %v", err)
+	}
+}
+
+type freed struct {
+	bus.Log
+	first int64
+}
+
+func (l *freed) Bounds(context.Context, int32) (int64, int64, error) { return l.first, 100, nil }

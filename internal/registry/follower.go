@@ -111,19 +111,19 @@ func (f *Follower) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return f.save()
+			f.keep()
+			return nil
 		case <-timer.C:
 		}
 		err := f.catchUp(ctx)
 		if ctx.Err() != nil {
-			return f.save()
+			f.keep()
+			return nil
 		}
 		timer.Reset(f.pause(err))
 		if now := f.opt.Clock(); now.Sub(lastSave) >= f.opt.Save || f.saved == nil {
 			lastSave = now
-			if err := f.save(); err != nil { // a full disk must not stop a gateway
-				f.opt.Logger.Error("registry snapshot not written", "component", "registry", "err", err)
-			}
+			f.keep()
 		}
 	}
 }
@@ -239,6 +239,13 @@ func (f *Follower) ask(ctx context.Context, since uint64) (*Page, error) {
 }
 
 // save writes the snapshot file if there is something new.
+// keep saves. A full disk must not stop a gateway, nor make a stop a failure: the next start asks the registry.
+func (f *Follower) keep() {
+	if err := f.save(); err != nil {
+		f.opt.Logger.Error("registry snapshot not written", "component", "registry", "err", err)
+	}
+}
+
 func (f *Follower) save() error {
 	s := f.snap.Load()
 	if f.opt.File == "" || s == f.saved || s.version == 0 {

@@ -92,6 +92,16 @@ func reaches(t *testing.T, w *Follower, r *Registry) {
 	}
 }
 
+// A stop on a full disk is a stop: the next start asks the registry for what could not be written.
+func TestStopWithoutRoomForTheSnapshotIsNoFailure(t *testing.T) {
+	r := someLedger(t)
+	f := serve(t, r)
+	w := f.follow(t, filepath.Join(t.TempDir(), "no such directory", "registry.snapshot"))
+	stop := run(t, w)
+	reaches(t, w, r)
+	stop() // judges
+}
+
 func testFollower(t *testing.T, db fresh) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // runs after the server and the registry are closed
