@@ -103,7 +103,7 @@ func (f *Feed) start(ctx context.Context, part int32) (int64, func(int64), error
 
 // load fills the live state from the store, waiting for the store to be there.
 func (f *Feed) load(ctx context.Context) error {
-	for {
+	for failed := 0; ; {
 		if s := f.Store(); s != nil {
 			err := s.Latest(ctx, failpoint.Now().Add(-latestWindow).UnixMilli(), func(b *sensor.Batch) error {
 				f.Live.Apply(b, failpoint.Now())
@@ -112,7 +112,9 @@ func (f *Feed) load(ctx context.Context) error {
 			if err == nil || ctx.Err() != nil {
 				return ctx.Err()
 			}
-			f.Logger.Warn("load the newest values; trying again", "component", "livestate", "err", err)
+			if failed++; failed&(failed-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+				f.Logger.Warn("load the newest values; trying again", "component", "livestate", "try", failed, "err", err)
+			}
 		}
 		select {
 		case <-time.After(500 * time.Millisecond):

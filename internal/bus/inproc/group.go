@@ -21,6 +21,8 @@ type Group struct {
 	mu      sync.Mutex              // orders Commits with changes of owner; guards what follows
 	stop    context.CancelCauseFunc // of the Consume that owns the partitions
 	fetched map[int32]int64         // up to where Log has given out messages; reading while it does
+
+	untrimmed int // commits in a row after which nothing could be freed
 }
 
 var _ bus.Group = (*Group)(nil)
@@ -141,9 +143,11 @@ func (a *assignment) Commit(_ context.Context, p bus.Position) error {
 	if err := g.commits.append(c); err != nil {
 		return fmt.Errorf("commit partition %d: %w", a.part, err)
 	}
-	if err := g.b.trim(a.part); err != nil {
-		// The commit holds; trimming is tried again with the next one.
-		g.b.log.Warn("trimming the spool", "component", "bus", "partition", a.part, "err", err)
+	err = g.b.trim(a.part) // the commit holds; trimming is tried again with the next one
+	if err == nil {
+		g.untrimmed = 0
+	} else if g.untrimmed++; g.untrimmed&(g.untrimmed-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+		g.b.log.Warn("trimming the spool", "component", "bus", "partition", a.part, "try", g.untrimmed, "err", err)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (g *Group) member(ctx context.Context, handle func(context.Context, bus.Ass
 		stop(nil)
 		_ = cg.Close() // waits for the handles; it has no error of its own
 	}()
-	for {
+	for failed := 0; ; {
 		gen, err := cg.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -74,9 +74,12 @@ func (g *Group) member(ctx context.Context, handle func(context.Context, bus.Ass
 		case errors.Is(err, kafkago.RebalanceInProgress):
 			continue
 		case err != nil:
-			g.b.log.Warn("waiting for the group", "group", g.name, "err", err) // kafka-go waits before it tries again
+			if failed++; failed&(failed-1) == 0 { // the first, the second, the fourth, ...: days of it are no flood
+				g.b.log.Warn("waiting for the group", "group", g.name, "try", failed, "err", err) // kafka-go waits before it tries again
+			}
 			continue
 		}
+		failed = 0
 		if err := g.begin(ctx, stop, gen, handle); err != nil {
 			return err
 		}
