@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -43,6 +45,7 @@ func TestDaysOffline(t *testing.T) {
 	s.until(owners[:1], func() bool { return len(s.acked["bureau"]) > 400 }) // 25 MiB
 	s.until(owners[:], func() bool { return s.refused > 20 })                // and a little of each is left in the newest segment
 	apptest.Until(t, time.Minute, func() string { return s.sayFull(l) })
+	t.Run("page", func(t *testing.T) { bannerOnPage(t, l, "the spool is full: nothing more is acknowledged") })
 	if n := removed(t, l, "government"); n != 0 {
 		t.Errorf("%v messages of the government were removed", n)
 	}
@@ -153,6 +156,30 @@ func (s *station) sayFull(l *life) string {
 		return fmt.Sprintf("situ_gateway_refused_total{reason=\"full\"} is %v", n)
 	}
 	return ""
+}
+
+// bannerOnPage opens the page in a real browser and wants the line above the map.
+func bannerOnPage(t *testing.T, l *life, text string) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("not run: no node; install Node.js 20 or newer")
+	}
+	if _, err := os.Stat("../../web/node_modules/playwright-core"); err != nil {
+		t.Skip("not run: no playwright-core; npm ci in web/ brings it")
+	}
+	if a := l.Do(t, "", http.MethodGet, "/", ""); !strings.Contains(a.Body, "<script") {
+		t.Skip("not run: the page is not built; make web builds it")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "node", "../../web/test/text.mjs", l.URL, `[data-banner="server"]`).CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 3 {
+		t.Skip("not run: no Chromium; install it (Debian: apt install chromium), or name it in CHROMIUM")
+	}
+	if err != nil || !strings.Contains(string(out), text) {
+		t.Errorf("the page says %q, %v; want %q", out, err, text)
+	}
 }
 
 // inOrder reads in the log what was removed: from no stretch of messages enterprise data before social data.
