@@ -11,6 +11,7 @@ import (
 	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/bus/kafka"
 	"github.com/situ-city/situ/internal/ingester"
+	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 )
 
@@ -68,6 +69,7 @@ func (p *process) openKafka(k *host.Kafka, client, group string) (*kafka.Bus, er
 	}
 	p.Later(b.Close)
 	p.group = b.Group(group)
+	p.lease = protocol.Holds(k.Session)
 	return b, nil
 }
 

@@ -55,6 +55,7 @@ type process struct {
 	groupLog  bus.Log                                             // the bus as that group reads it
 	holdThin  func(lane sensor.Lane) (uint64, func())             // what the spools must leave alone; nil = nothing
 	pace      ingester.Pace                                       // nil: no partition waits for another
+	lease     time.Duration                                       // how long the ingester's announcements hold; 0 = protocol.Lease
 	messages  func(context.Context) int64                         // that the bus ever had, as far as this process knows
 	engine    *engine.Supervisor                                  // nil: no embedded engine
 	socket    string

@@ -243,7 +243,7 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opt := ingester.Options{Log: p.logToStore(), Pace: p.pace, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
+	opt := ingester.Options{Log: p.logToStore(), Pace: p.pace, Holds: p.lease, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
 	if p.registry != nil { // else declarations go to cmd/query, which reads the same bus
 		opt.RegistryVersion = func() uint64 { return p.registry.Snapshot().Version() }
 		opt.Declare = func(ctx context.Context, d []sensor.Declaration) error {

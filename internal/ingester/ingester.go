@@ -87,6 +87,7 @@ type Options struct {
 	MaxRows  int           // a block is closed when it has so many; 0 = DefaultMaxRows
 	Linger   time.Duration // or when its first row has waited so long; 0 = DefaultLinger
 	Patience time.Duration // bound of flushing at the end; 0 = DefaultPatience
+	Holds    time.Duration // how long an announced block need not be compared: protocol.Holds of the group's session; 0 = protocol.Lease
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = metrics that nobody reads
@@ -116,6 +117,9 @@ func New(opt Options) (*Ingester, error) {
 	}
 	if opt.Patience <= 0 {
 		opt.Patience = DefaultPatience
+	}
+	if opt.Holds <= 0 {
+		opt.Holds = protocol.Lease
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

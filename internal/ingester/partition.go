@@ -238,10 +238,10 @@ func (w *worker) writes(s protocol.Step) []named {
 
 // rows inserts the block's observations. Whoever slept since the intent compares them: another may have stored them.
 func (w *worker) rows(ctx context.Context) error {
-	if time.Since(w.announced) > protocol.Lease {
+	if time.Since(w.announced) > w.opt.Holds {
 		w.core.Late()
 	}
-	w.block.Announced = w.announced
+	w.block.Announced, w.block.Holds = w.announced, w.opt.Holds
 	return w.opt.Store.InsertRows(ctx, w.block, w.core.Next().Doubtful)
 }
 

@@ -54,7 +54,7 @@ func newApart(t *testing.T, mosquitto string) *apart {
 			t.Error(err)
 		}
 	})
-	a.shared = []string{"--kafka", strings.Join(k.Addrs(), ","), "--kafka-partitions", "6", "--kafka-replication", "1", "--kafka-session", "3s"}
+	a.shared = []string{"--kafka", strings.Join(k.Addrs(), ","), "--kafka-partitions", "6", "--kafka-replication", "1", "--kafka-session", "3s", "--kafka-short-session"}
 	web, front := peers.FreeAddr(t), peers.FreeAddr(t)
 	a.server = apptest.Server{URL: "http://" + web, MQTT: front, Data: filepath.Join(a.dir, "query")}
 	sources := filepath.Join(a.dir, "pull.yaml")

@@ -7,6 +7,21 @@ import "time"
 // may have forgotten its tokens. It is also how long a request whose answer was lost can still arrive.
 const Lease = 10 * time.Second
 
+// Holds is how long a decision holds for whoever is replaced after a session of silence: whoever takes over must not meet
+// a request that was sent on the strength of it, and that may be on its way for a Lease. 0: nobody replaces it.
+func Holds(session time.Duration) time.Duration {
+	switch {
+	case session == 0:
+		return Lease
+	case session > Lease:
+		return min(Lease, session-Lease)
+	}
+	return session / 2 // too short for it to be kept; see ShortestSession
+}
+
+// ShortestSession is the shortest for which Holds leaves time to store a block without comparing it first.
+const ShortestSession = Lease + 2*time.Second
+
 // rule is a set of rules that are NOT kept. Only the model's tests set any, to show that each is needed.
 type rule uint32
 

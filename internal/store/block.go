@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -24,7 +25,8 @@ type Block struct {
 	Before     map[sensor.Producer]uint64 // highest seq of each producer up to From; nil = not known
 	Watermarks map[sensor.Producer]uint64 // the same up to To
 	Repeats    []Pair
-	Announced  time.Time // when its intent was sent; zero = now
+	Announced  time.Time     // when its intent was sent; zero = now
+	Holds      time.Duration // and for how long that holds; 0 = protocol.Lease
 }
 
 // Pair names a result that may be there more than once: history looks for repeats at these alone.
@@ -45,7 +47,7 @@ func (b *Block) Token() string {
 // an error. What then protects them is protocol.Part's to say. A block that was announced more than a Lease ago is doubtful
 // too: other blocks are waited for here, and a store that is slow takes its time with each.
 func (s *Store) InsertRows(ctx context.Context, b *Block, doubtful bool) error {
-	began := b.Announced
+	began, holds := b.Announced, cmp.Or(b.Holds, protocol.Lease)
 	if began.IsZero() {
 		began = time.Now()
 	}
@@ -56,20 +58,20 @@ func (s *Store) InsertRows(ctx context.Context, b *Block, doubtful bool) error {
 			return err
 		}
 		part := protocol.NewPart(doubtful)
-		if time.Since(began) > protocol.Lease {
+		if time.Since(began) > holds {
 			part.Late()
 		}
-		if err := s.insertPart(ctx, &part, b.Token()+"/observations/"+strconv.Itoa(yyyymm), yyyymm, rows); err != nil {
+		if err := s.insertPart(ctx, &part, holds, b.Token()+"/observations/"+strconv.Itoa(yyyymm), yyyymm, rows); err != nil {
 			return err
 		}
 		return failpoint.Hit(failpoint.StoreParted)
 	})
 }
 
-func (s *Store) insertPart(ctx context.Context, part *protocol.Part, token string, yyyymm int, rows *sensor.Batch) (err error) {
+func (s *Store) insertPart(ctx context.Context, part *protocol.Part, holds time.Duration, token string, yyyymm int, rows *sensor.Batch) (err error) {
 	missing, looked := rows, time.Now()
 	for {
-		if time.Since(looked) > protocol.Lease {
+		if time.Since(looked) > holds {
 			part.Late()
 		}
 		step := part.Next()

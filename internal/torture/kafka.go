@@ -102,11 +102,11 @@ func (w *kafkaWorld) prepare(ports []string) (err error) {
 	w.add("store", []string{w.cfg.Situ, "store", "--data", w.dir("clickhouse"), "--socket", w.store, "--library", lib}, "")
 	bus := []string{"--kafka", w.nets[0].addr()}
 	w.add("query", slices.Concat([]string{w.program("query"), "--data", w.dir("query"), "--http", ports[0], "--clickhouse", "unix://" + w.store,
-		"--clickhouse-http", "", "--open-map", "--kafka-partitions", fmt.Sprint(partitions), "--kafka-replication", "1", "--kafka-session", session.String()}, bus), ports[0])
+		"--clickhouse-http", "", "--open-map", "--kafka-partitions", fmt.Sprint(partitions), "--kafka-replication", "1", "--kafka-session", session.String(), "--kafka-short-session"}, bus), ports[0])
 	gateway, hand, ingester := failpoint.Points()
 	for i := range 2 {
 		p := w.add(fmt.Sprintf("ingester%d", i+1), slices.Concat([]string{w.program("ingester"), "--http", ports[1+i],
-			"--clickhouse", "unix://" + filepath.Join(short, "proxy.sock"), "--kafka-session", session.String()}, bus), ports[1+i])
+			"--clickhouse", "unix://" + filepath.Join(short, "proxy.sock"), "--kafka-session", session.String(), "--kafka-short-session"}, bus), ports[1+i])
 		p.points = ingester
 		p.recover = []string{failpoint.IngesterRecover, failpoint.IngesterReplay, failpoint.IngesterIntended, failpoint.StorePart, failpoint.IngesterStored}
 	}

@@ -85,13 +85,13 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) dial(ctx context.Context) (*conn, error) {
 	name := fmt.Sprintf("torture-%d", s.n)
 	if s.random.IntN(40) == 0 {
+		s.mu.Lock()
+		s.flying = nil // before: a server that forgets, and cannot say so any more, has forgotten
+		s.mu.Unlock()
 		c, err := dialMQTT(ctx, s.broker.addr(), name, true)
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		s.flying = nil
-		s.mu.Unlock()
 		_ = c.Close() // the next one may have a memory again
 	}
 	return dialMQTT(ctx, s.broker.addr(), name, false)

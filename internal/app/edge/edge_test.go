@@ -113,7 +113,7 @@ type world struct {
 }
 
 func kafkaFlags(c *kfake.Cluster) host.Kafka {
-	return host.Kafka{Brokers: c.ListenAddrs(), Topic: "situ.observations.v1", Partitions: 4, Replication: 1, Session: 2 * time.Second}
+	return host.Kafka{Brokers: c.ListenAddrs(), Topic: "situ.observations.v1", Partitions: 4, Replication: 1, Session: 2 * time.Second, ShortSession: true}
 }
 
 func cluster(t *testing.T) *kfake.Cluster {

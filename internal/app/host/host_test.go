@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -59,6 +60,10 @@ func TestKafkaCheck(t *testing.T) {
 		{Kafka{Brokers: far, User: "u", PasswordFile: "f", KafkaTLS: true, CA: "ca"}, ""},
 		{Kafka{Brokers: near, CA: "ca"}, "without --kafka-tls"},
 		{Kafka{Brokers: near, Partitions: -1}, "--kafka-partitions -1"},
+		{Kafka{Brokers: near, Session: 11 * time.Second}, "--kafka-session 11s is below 12s"},
+		{Kafka{Brokers: near, Session: 2 * time.Second, ShortSession: true}, ""},
+		{Kafka{Brokers: near, Session: time.Millisecond, ShortSession: true}, "is below a second"},
+		{Kafka{Brokers: near, Session: 12 * time.Second}, ""},
 		{Kafka{Brokers: near, Accept: "9fc7fd03b22544bca09f1a29b9fe62cb", Skip: []string{"3:1842", "0:0"}}, ""},
 		{Kafka{Brokers: near, Accept: "9fc7fd03"}, "--kafka-accept \"9fc7fd03\": want the 32"},
 		{Kafka{Brokers: near, Skip: []string{"3:1842", "1842"}}, "--kafka-skip \"1842\": want partition:offset"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/kafka"
+	"github.com/situ-city/situ/internal/protocol"
 )
 
 // Kafka flags, shared by the three separate processes.
@@ -24,7 +25,8 @@ type Kafka struct {
 	Topic        string        `name:"kafka-topic" help:"Topic of observations." default:"situ.observations.v1" env:"SITU_KAFKA_TOPIC"`
 	Partitions   int           `name:"kafka-partitions" help:"Make the topic with so many partitions if it is not there; 0 = somebody else makes it." default:"0" env:"SITU_KAFKA_PARTITIONS"`
 	Replication  int           `name:"kafka-replication" help:"Replicas of a topic made here." default:"3" env:"SITU_KAFKA_REPLICATION"`
-	Session      time.Duration `name:"kafka-session" help:"An ingester that is silent for so long is taken for dead, and another takes over." default:"30s" env:"SITU_KAFKA_SESSION"`
+	Session      time.Duration `name:"kafka-session" help:"An ingester that is silent for so long is taken for dead, and another takes over; at least 12s." default:"30s" env:"SITU_KAFKA_SESSION"`
+	ShortSession bool          `name:"kafka-short-session" hidden:"" help:"Allow a --kafka-session that is too short for exactly once when Kafka, store and network fail together: for tests." env:"SITU_KAFKA_SHORT_SESSION"`
 	KafkaTLS     bool          `name:"kafka-tls" help:"Speak TLS to the brokers." env:"SITU_KAFKA_TLS"`
 	CA           string        `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
 	User         string        `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
@@ -47,6 +49,9 @@ func (k *Kafka) Check() error {
 		return fmt.Errorf("%w: a password for brokers on other machines needs --kafka-tls", ErrConfig)
 	case k.Session < 0 || k.Session > 0 && k.Session < time.Second:
 		return fmt.Errorf("%w: --kafka-session %s is below a second", ErrConfig, k.Session)
+	case k.Session > 0 && k.Session < protocol.ShortestSession && !k.ShortSession:
+		return fmt.Errorf("%w: --kafka-session %s is below %s: what an ingester sent to the store may be on its way for %s, and whoever takes over "+
+			"sooner may meet it and store a block twice", ErrConfig, k.Session, protocol.ShortestSession, protocol.Lease)
 	case k.Partitions < 0 || k.Replication < 1:
 		return fmt.Errorf("%w: --kafka-partitions %d, --kafka-replication %d", ErrConfig, k.Partitions, k.Replication)
 	}
