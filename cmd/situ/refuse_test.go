@@ -53,6 +53,8 @@ func TestRunIsRefused(t *testing.T) {
 			[]string{`source configuration "plant"`, "topics is empty"}},
 		{"source with a misspelt setting", "", []string{"--config", file("situ.yaml", "sources:\n- {name: plant, brocker: 'tcp://127.0.0.1:1'}\n")}, 2, []string{"brocker"}},
 		{"spool smaller than the least", "", []string{"--spool-bytes", "1000"}, 2, []string{"--spool-bytes 1000", "67108864"}},
+		{"memory for less than its queues", "", []string{"--memory-limit", "100000000"}, 2, []string{"--memory-limit 100000000", "268435456"}},
+		{"more connections than memory", "", []string{"--memory-limit", "268435456", "--max-connections", "5000"}, 2, []string{"--max-connections 5000", "--memory-limit 268435456", "2048"}},
 		{"nothing could ever arrive", "", []string{"--mqtt", ""}, 2, []string{"--mqtt is empty"}},
 		{"demo without MQTT", "", []string{"--mqtt", "", "--demo"}, 2, []string{"--demo needs --mqtt"}},
 		{"no history, and a server for it", "", []string{"--history", "off", "--clickhouse", "clickhouse://127.0.0.1"}, 2, []string{"--history off and --clickhouse disagree"}},

@@ -34,7 +34,7 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		messages:   counter("messages_total", "Messages taken, by source.", "source"),
 		letters:    counter("dead_letters_total", "Messages or values that became dead letters, by reason.", "reason"),
 		empty:      counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
-		refused:    counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room.", "reason"),
+		refused:    counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room; connections: as many as --max-connections; memory: no room for a large packet; unread: PUBACKs not read.", "reason"),
 		lost:       counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
 		pullDrops:  counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
 		pullUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),

@@ -146,7 +146,7 @@ func TestLargePacketsShareARoom(t *testing.T) {
 	pipe := func() (far net.Conn, near *metered) {
 		a, b := net.Pipe()
 		t.Cleanup(func() { _, _ = a.Close(), b.Close() })
-		return a, &metered{Conn: b, room: shared, refused: func(why string) { t.Error("refused: ", why) }}
+		return a, newMetered(b, shared, func(why string) { t.Error("refused: ", why) })
 	}
 	header := func(n int) []byte { return binary.AppendUvarint([]byte{0x32}, uint64(n)) }
 	firstFar, first := pipe()
@@ -183,6 +183,17 @@ func TestLargePacketsShareARoom(t *testing.T) {
 		got += n
 	}
 	<-passed
+	fourthFar, fourth := pipe()
+	go fourthFar.Write(header(60_000))
+	ended := make(chan error)
+	go func() {
+		_, err := fourth.Read(buf)
+		ended <- err
+	}()
+	_ = fourth.Close() // a stop does not wait until there is room
+	if err := <-ended; err == nil {
+		t.Error("a connection that was closed goes on")
+	}
 }
 
 // However the bytes are cut, the framing is kept, and what was taken is given back.
@@ -197,7 +208,7 @@ func TestMeteredKeepsTheFraming(t *testing.T) {
 		stream = append(binary.AppendUvarint(append(stream, 0x32), uint64(n)), make([]byte, n)...)
 	}
 	shared := newRoom(packetRoom)
-	m := &metered{Conn: cut{Reader: bytes.NewReader(stream), random: random}, room: shared, refused: func(why string) { t.Error(why) }}
+	m := newMetered(cut{Reader: bytes.NewReader(stream), random: random}, shared, func(why string) { t.Error(why) })
 	got, err := io.ReadAll(m)
 	if err != nil || !bytes.Equal(got, stream) {
 		t.Fatalf("%d of %d bytes, %v", len(got), len(stream), err)

@@ -79,13 +79,13 @@ func (l *listener) serve(c net.Conn, establish listeners.EstablishFn) {
 		l.tooMany(true)
 		return
 	}
-	l.conns[c] = struct{}{}
+	m := newMetered(c, l.room, l.refused)
+	l.conns[m] = struct{}{}
 	l.served.Go(func() {
-		m := &metered{Conn: c, room: l.room, refused: l.refused}
 		err := establish(listenerID, m) // how a connection ended is else the hook's to know
 		m.release()
 		l.mu.Lock()
-		delete(l.conns, c)
+		delete(l.conns, m)
 		l.tooMany(errors.Is(err, packets.ErrServerBusy))
 		l.mu.Unlock()
 	})

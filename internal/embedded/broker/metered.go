@@ -28,8 +28,8 @@ type room struct {
 
 func newRoom(bytes int) *room { return &room{left: bytes} }
 
-// take waits for n bytes, at most until over.
-func (r *room) take(n int, over <-chan time.Time) error {
+// take waits for n bytes, at most until over, or until gone is closed.
+func (r *room) take(n int, over <-chan time.Time, gone <-chan struct{}) error {
 	for {
 		r.mu.Lock()
 		if r.left >= n {
@@ -46,6 +46,8 @@ func (r *room) take(n int, over <-chan time.Time) error {
 		case <-next:
 		case <-over:
 			return errNoRoom
+		case <-gone:
+			return net.ErrClosed
 		}
 	}
 }
@@ -68,10 +70,22 @@ type metered struct {
 	net.Conn
 	room    *room
 	refused func(reason string)
-	head    [5]byte // of the packet that begins
-	n       int     // bytes of it that have come
-	left    int     // bytes of the body that have not
-	held    int     // bytes taken from room
+	once    sync.Once
+	gone    chan struct{} // closed by Close, from any goroutine; what follows is the reader's
+	head    [5]byte       // of the packet that begins
+	n       int           // bytes of it that have come
+	left    int           // bytes of the body that have not
+	held    int           // bytes taken from room
+}
+
+func newMetered(c net.Conn, r *room, refused func(reason string)) *metered {
+	return &metered{Conn: c, room: r, refused: refused, gone: make(chan struct{})}
+}
+
+// Close implements net.Conn: who waits for room waits no longer.
+func (m *metered) Close() error {
+	m.once.Do(func() { close(m.gone) })
+	return m.Conn.Close()
 }
 
 // Read implements net.Conn.
@@ -110,8 +124,10 @@ func (m *metered) header(b byte) error {
 	}
 	wait := time.NewTimer(roomWait)
 	defer wait.Stop()
-	if err := m.room.take(m.left, wait.C); err != nil {
-		m.refused("memory")
+	if err := m.room.take(m.left, wait.C, m.gone); err != nil {
+		if errors.Is(err, errNoRoom) {
+			m.refused("memory")
+		}
 		return err
 	}
 	m.held = m.left
