@@ -294,6 +294,9 @@ func (p *process) runHTTP(ctx context.Context) error {
 		eg.Go(func() error { return server.ServeClickHouse(ctx, p.clickweb) })
 	}
 	eg.Go(func() error { return p.status.keep(ctx, p) })
+	if p.cfg.History == "on" {
+		eg.Go(func() error { return letters.Run(ctx) })
+	}
 	if p.audit != nil {
 		eg.Go(func() error { return p.audit.Run(ctx, p.asked) })
 		eg.Go(func() error { return p.canaries.Watch(ctx, p.asked) })

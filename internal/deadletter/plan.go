@@ -22,12 +22,12 @@ func (c Clock) Set() bool { return c != Clock{} }
 
 func (c Clock) String() string {
 	if c.Arrival {
-		return "its arrival taken for its times"
+		return arrivalText
 	}
 	if c.Shift >= 0 {
-		return "its times moved by +" + c.Shift.String()
+		return shiftText + "+" + c.Shift.String()
 	}
-	return "its times moved by " + c.Shift.String()
+	return shiftText + c.Shift.String()
 }
 
 // Value is what one reading of a payload became.
@@ -78,6 +78,8 @@ type job struct {
 	verdict  Verdict
 	rows     []row
 	declared []sensor.Declaration
+	clock    Clock // of this replay
+	then     Clock // of the one that was left under way, if it was
 }
 
 type row struct {
@@ -90,7 +92,9 @@ const severalFrom = 1 << 15
 
 // plan reads a letter again and decides; it writes nothing. siblings are all letters of the message, this one too.
 func plan(l store.StoredDeadLetter, siblings []store.StoredDeadLetter, r Reader, allowed func(user, topic string) bool, c Clock, now time.Time) job {
-	j := job{was: l, letter: l, verdict: Verdict{ID: l.Identity}}
+	var then Clock
+	l.Detail, then, _ = cutNote(l.Detail)
+	j := job{was: l, letter: l, verdict: Verdict{ID: l.Identity}, clock: c, then: then}
 	if l.State == store.LetterResolved {
 		j.verdict.Status = Already
 		return j

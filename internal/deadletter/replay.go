@@ -24,6 +24,7 @@ type Store interface {
 	InsertRepeats(ctx context.Context, b *store.Block) error
 	InsertReplayed(ctx context.Context, rows *sensor.Batch, from, to int64) (fresh int, err error)
 	InsertBeside(ctx context.Context, b *store.Block) error
+	PendingLetters(ctx context.Context) ([]store.PendingLetter, error)
 }
 
 // Config of a Replayer.
@@ -45,8 +46,9 @@ type Options struct {
 
 // Replayer replays dead letters, a few at a time and one call after the other.
 type Replayer struct {
-	cfg Config
-	mu  sync.Mutex // held while letters are read, stored and resolved: who comes second finds them resolved
+	cfg  Config
+	left chan struct{} // holds a token when a replay was left under way
+	mu   sync.Mutex    // held while letters are read, stored and resolved: who comes second finds them resolved
 }
 
 // New makes a Replayer.
@@ -54,7 +56,7 @@ func New(cfg Config) *Replayer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Replayer{cfg: cfg}
+	return &Replayer{cfg: cfg, left: make(chan struct{}, 1)}
 }
 
 // Bounds on what is in memory at once.
@@ -137,6 +139,7 @@ func (r *Replayer) chunk(ctx context.Context, s Store, refs []store.LetterRef, a
 		for _, j := range jobs {
 			delete(verdicts, j.verdict.ID)
 		}
+		r.leave()
 		return fmt.Errorf("replay %d dead letters: %w", len(jobs), err)
 	}
 	return nil
@@ -225,7 +228,7 @@ func intents(jobs []job) (letters []store.StoredDeadLetter) {
 		}
 		l := j.was
 		l.Pending, l.Tries, l.Version = true, j.letter.Tries, j.was.Version+1
-		l.RowsFrom, l.RowsTo = j.letter.RowsFrom, j.letter.RowsTo
+		l.RowsFrom, l.RowsTo, l.Detail = j.letter.RowsFrom, j.letter.RowsTo, j.clock.note(l.Detail)
 		letters = append(letters, l)
 	}
 	return letters
@@ -236,6 +239,9 @@ func outcomes(jobs []job) (letters []store.StoredDeadLetter) {
 	for _, j := range jobs {
 		l := j.letter
 		l.Version = j.was.Version + 2
+		if l.Pending { // refused now: what was left under way is so still
+			l.Detail = j.then.note(l.Detail)
+		}
 		letters = append(letters, l)
 	}
 	return letters

@@ -114,6 +114,17 @@ func (m *memory) InsertBeside(_ context.Context, b *store.Block) error {
 	})
 }
 
+func (m *memory) PendingLetters(context.Context) (list []store.PendingLetter, err error) {
+	err = m.step(func() {
+		for id, l := range m.letters {
+			if l.Pending {
+				list = append(list, store.PendingLetter{Identity: id, Detail: l.Detail})
+			}
+		}
+	})
+	return list, err
+}
+
 // scales is a Reader: each byte of a payload is a reading; '?' is refused, 'u' too until mended.
 type scales struct{ mended bool }
 

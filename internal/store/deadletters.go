@@ -161,6 +161,31 @@ type LetterRef struct {
 	Size    int // bytes of the payload as it came
 }
 
+// PendingLetter is a dead letter of which a replay is under way, or was left so.
+type PendingLetter struct {
+	sensor.Identity
+	Detail string
+}
+
+// maxPending bounds a list of them: a replay has a few hundred under way at most.
+const maxPending = 10_000
+
+// PendingLetters lists them.
+func (s *Store) PendingLetters(ctx context.Context) (list []PendingLetter, err error) {
+	err = s.each(ctx, `SELECT toString(gateway), epoch, lane, seq, idx, detail FROM ~deadletter_versions FINAL WHERE pending = 1
+		ORDER BY arrival_time, seq, idx LIMIT `+strconv.Itoa(maxPending), func(r driver.Rows) error {
+		var l PendingLetter
+		var lane uint8
+		if err := r.Scan(&l.Gateway, &l.Epoch, &lane, &l.Seq, &l.Idx, &l.Detail); err != nil {
+			return err
+		}
+		l.Lane = sensor.Lane(lane)
+		list = append(list, l)
+		return nil
+	})
+	return list, wrap("list replays under way", err)
+}
+
 func (p place) identity() sensor.Identity {
 	return sensor.Identity{Producer: sensor.Producer{Gateway: p.Gateway, Epoch: p.Epoch, Lane: sensor.Lane(p.Lane)}, Seq: p.Seq, Idx: p.Idx}
 }

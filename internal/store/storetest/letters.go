@@ -90,6 +90,9 @@ func testLetterVersions(t *testing.T, f *fixture) {
 		all[0].RowsTo != noon+1 || all[0].Tries != 1 || !all[1].Pending || all[1].State != store.LetterOpen {
 		t.Fatalf("%v", err)
 	}
+	if left, err := f.PendingLetters(t.Context()); err != nil || len(left) != 1 || left[0].Identity != pending.Identity || left[0].Detail != pending.Detail {
+		t.Errorf("under way are %+v, %v", left, err)
+	}
 	for _, c := range []struct {
 		filter store.DeadLetterFilter
 		want   string
