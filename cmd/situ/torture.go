@@ -27,12 +27,14 @@ type tortureCmd struct {
 }
 
 func (tortureCmd) Help() string {
-	return `Runs situ as processes and sends it numbered messages while it kills, stops, cuts off, fills and confuses them at random. After every round SQL is the judge: what was acknowledged is there, and nothing is there twice. Exit code 1 if a promise was broken; the report then says how to replay the round.
+	return `Runs situ as processes and sends it numbered messages while it kills, stops, cuts off, fills and confuses them at random. After every round SQL is the judge: what was acknowledged is there, and nothing is there twice. Exit code 1 if a promise was broken; the report then says how to replay the round. It also tells how long it took from each kill to the first new row, by what was killed, and how busy the machine was.
 
 Examples:
   situ torture
   situ torture --rounds 300 --seed 7
   situ torture --world kafka --rounds 60 --faults kill,net
+  situ torture --faults qos2,kill,clock --rounds 30      connections broken between the packets of QoS 2, wrong clocks
+  situ torture --world kafka --faults reset,rewind       the topic made anew; its log put back to an older copy
   situ torture --seed 7 --round 41`
 }
 
