@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -144,19 +145,20 @@ func TestApart(t *testing.T) {
 			}
 		}
 	}()
+	// The clocks of gateway and query are moved to when the journeys take place.
+	moved := []string{fmt.Sprintf("%s=clock=%ds", failpoint.Env, int(time.Until(arrival).Seconds())), fmt.Sprintf("%s=%d", failpoint.EnvBy, os.Getpid())}
+	a.query.Env = append(a.query.Env, moved...)
 	a.query.Start(t)
 	a.ingesters[0].Start(t)
 	a.ready(a.query)
-
-	// The gateway's clock is moved to when the journeys take place.
-	a.front.Env = append(a.front.Env, fmt.Sprintf("%s=clock=%ds", failpoint.Env, int(time.Until(arrival).Seconds())), fmt.Sprintf("%s=%d", failpoint.EnvBy, os.Getpid()))
+	a.front.Env = append(a.front.Env, moved...)
 	a.front.Start(t)
 	a.ready(a.front)
 	t.Run("golden", a.golden)
 	if code := a.front.End(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("the gateway ends with %d", code)
 	}
-	a.front.Env = a.front.Env[:2]
+	a.front.Env, a.query.Env = a.front.Env[:2], a.query.Env[:2]
 	t.Run("rebalances", func(t *testing.T) { a.rebalances(t, m) })
 }
 
@@ -205,7 +207,43 @@ func (a *apart) golden(t *testing.T) {
 			a.same(t, name, "SELECT * FROM ~deadletters WHERE topic = '"+given["topic"]+"' ORDER BY seq, idx", want)
 		}
 	}
+	for file, given := range sections {
+		a.shows(t, filepath.Base(file), given["tile.json"])
+	}
 	t.Logf("%d journeys: %v", len(sections), things)
+}
+
+// shows waits until the tiles of cmd/query hold what the file's tiles hold. Other journeys' cells may be there too.
+func (a *apart) shows(t *testing.T, name, golden string) {
+	t.Helper()
+	var want []tileDoc
+	if err := json.Unmarshal([]byte(golden), &want); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, w := range want {
+		apptest.Until(t, time.Minute, func() string {
+			answer := a.server.Do(t, apptest.Key, http.MethodGet, w.Path, "")
+			if answer.Status != http.StatusOK {
+				return fmt.Sprintf("%s, %s: %d %s", name, w.Path, answer.Status, answer.Body)
+			}
+			var made bytes.Buffer // the way the file was made
+			if err := json.NewEncoder(&made).Encode((&journey{T: t}).tileDocOf(w.Path, []byte(answer.Body))); err != nil {
+				t.Fatal(err)
+			}
+			var got tileDoc
+			if err := json.Unmarshal(made.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			for layer, features := range w.Layers {
+				for _, f := range features {
+					if !slices.ContainsFunc(got.Layers[layer], func(g featureDoc) bool { return reflect.DeepEqual(g, f) }) {
+						return fmt.Sprintf("%s: %s lacks\n%v\nit has\n%v", name, w.Path, f, got.Layers[layer])
+					}
+				}
+			}
+			return ""
+		})
+	}
 }
 
 // follows waits until the gateway knows what was registered.

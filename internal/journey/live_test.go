@@ -1,9 +1,11 @@
 package journey
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/encoding/mvt"
@@ -81,15 +83,27 @@ func (j *journey) tile(h http.Handler, set sensor.PropertyCode, cell geo.Cell) t
 	center, err := h3.Center(cell)
 	j.check(err)
 	at := geo.TileAt(center, tileZoom)
-	doc := tileDoc{Path: "/tiles/" + string(set) + "/" + at.String() + ".mvt", Layers: map[string][]featureDoc{}}
+	path := "/tiles/" + string(set) + "/" + at.String() + ".mvt"
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, doc.Path, nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	if w.Code != http.StatusOK {
-		j.Fatalf("%s: %d %s", doc.Path, w.Code, w.Body)
+		j.Fatalf("%s: %d %s", path, w.Code, w.Body)
 	}
-	layers, err := mvt.Unmarshal(w.Body.Bytes())
+	return j.tileDocOf(path, w.Body.Bytes())
+}
+
+// tileDocOf is what a vector tile shows.
+func (j *journey) tileDocOf(path string, body []byte) tileDoc {
+	j.Helper()
+	doc := tileDoc{Path: path, Layers: map[string][]featureDoc{}}
+	var at maptile.Tile
+	var tiles, set string
+	if _, err := fmt.Sscan(strings.NewReplacer("/", " ", ".mvt", "").Replace(path), &tiles, &set, &at.Z, &at.X, &at.Y); err != nil {
+		j.Fatalf("%s: %v", path, err)
+	}
+	layers, err := mvt.Unmarshal(body)
 	j.check(err)
-	layers.ProjectToWGS84(maptile.New(at.X, at.Y, maptile.Zoom(at.Z)))
+	layers.ProjectToWGS84(at)
 	for _, l := range layers {
 		for _, f := range l.Features {
 			doc.Layers[l.Name] = append(doc.Layers[l.Name], featureDoc{wkt.MarshalString(rounded(f.Geometry)), f.Properties})
