@@ -23,12 +23,10 @@ func TestTortureEmbedded(t *testing.T) {
 	tortured(t, torture.Config{World: torture.Embedded, Rounds: 6, Kills: 3, AtLeast: 30})
 }
 
-// The same with two gateways, two ingesters and query as processes, Apache Kafka and Mosquitto between them. Not `rewind`: a
-// log that outgrows the position while an ingester that stopped is started again is gone on with (docs/guarantees.md).
+// The same with two gateways, two ingesters and query as processes, Apache Kafka and Mosquitto between them.
 func TestTortureKafka(t *testing.T) {
 	needEngine(t)
-	tortured(t, torture.Config{World: torture.Kafka, Rounds: 4, Kills: 4, AtLeast: 30, Programs: programs(t),
-		Faults: []string{"kill", "stop", "net", "disk", "clock", "dup", "qos2", "reset"}})
+	tortured(t, torture.Config{World: torture.Kafka, Rounds: 4, Kills: 4, AtLeast: 30, Programs: programs(t)})
 }
 
 // programs gives the directory of all programs, building the missing ones when it is first asked for.
