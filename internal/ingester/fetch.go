@@ -104,6 +104,9 @@ func (f *fetcher) fill(ctx context.Context, b *sensor.Batch, from int64) (to int
 			break
 		}
 		next, err := f.w.opt.Log.Fetch(linger, f.w.part, to, 0, left, b)
+		if errors.Is(err, bus.ErrOffset) {
+			return from, err // it is not the log any more that this block was begun with
+		}
 		if err != nil {
 			break // time is up; anything else comes again at the begin of the next block
 		}

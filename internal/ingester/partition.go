@@ -403,7 +403,7 @@ func (w *worker) replaced(ctx context.Context) bool {
 
 // explainOffset says what an offset that the log does not have means.
 func (w *worker) explainOffset(ctx context.Context, err error) error {
-	if errors.Is(err, ErrLogReplaced) {
+	if errors.Is(err, ErrLogReplaced) || errors.Is(err, ErrLogShrank) {
 		return fmt.Errorf("partition %d: %w", w.part, err) // which says it all
 	}
 	first, next, berr := w.opt.Log.Bounds(context.WithoutCancel(ctx), w.part)

@@ -46,13 +46,6 @@ func FaultsOf(world string) []string {
 	return slices.DeleteFunc(slices.Clone(AllFaults), func(f string) bool { return f == reset || f == rewind })
 }
 
-// DefaultFaults are those of a run that names none. Not rewind: a supervisor that starts an ingester again, which has
-// stopped at a log gone backwards, may do so when the log has outgrown the position; docs/guarantees.md, "What nobody can
-// notice".
-func DefaultFaults(world string) []string {
-	return slices.DeleteFunc(slices.Clone(FaultsOf(world)), func(f string) bool { return f == rewind })
-}
-
 // Defaults of Config.
 const (
 	DefaultSending = 1500 * time.Millisecond
@@ -67,7 +60,7 @@ type Config struct {
 	Seed    uint64
 	Rounds  int
 	Round   int      // if not 0: only this one, to replay it
-	Faults  []string // nil = DefaultFaults of its world
+	Faults  []string // nil = FaultsOf its world
 	Kills   int      // so many kills at least in each round; 0 = 1 or 2
 	AtLeast int      // go on beyond Rounds until so many have been killed
 
@@ -95,7 +88,7 @@ func (c *Config) setDefaults() error {
 		c.Rate = DefaultRate
 	}
 	if c.Faults == nil {
-		c.Faults = DefaultFaults(c.World)
+		c.Faults = FaultsOf(c.World)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -64,6 +64,9 @@ func (b *Bus) Bounds(ctx context.Context, part int32) (first, next int64, err er
 			return err
 		}
 		for _, o := range r.Topics[b.cfg.Topic] {
+			if errors.Is(o.Error, kafkago.Unknown) { // all that kafka-go says of a broker's connection that is gone
+				return errNoAnswer
+			}
 			if o.Error != nil {
 				return o.Error
 			}
@@ -74,11 +77,14 @@ func (b *Bus) Bounds(ctx context.Context, part int32) (first, next int64, err er
 	return first, next, err
 }
 
+var errNoAnswer = errors.New("the leader's connection broke")
+
 // fetcher is what a Fetch works with.
 type fetcher struct {
 	*arrowipc.Decoder
 	names *namesakes
 	buf   []byte
+	last  mark // of the message taken last
 }
 
 func (b *Bus) takeFetcher() (*fetcher, error) {
@@ -109,6 +115,7 @@ func (b *Bus) Fetch(ctx context.Context, part int32, from, to int64, maxRows int
 		return from, err
 	}
 	defer b.putFetcher(f)
+	f.last = b.before(part, from)
 	next := from
 	for next == from {
 		err := b.retry(ctx, "fetch", func(ctx context.Context) error {
@@ -124,6 +131,9 @@ func (b *Bus) Fetch(ctx context.Context, part int32, from, to int64, maxRows int
 		if err != nil {
 			return from, fmt.Errorf("fetch partition %d at %d: %w", part, from, err)
 		}
+	}
+	if err := b.leave(part, next, f.last); err != nil {
+		return from, fmt.Errorf("fetch partition %d at %d: %w", part, from, err)
 	}
 	return next, nil
 }
@@ -149,6 +159,9 @@ func (b *Bus) fetchOnce(ctx context.Context, f *fetcher, part int32, from, to in
 		return from, fmt.Errorf("%w: %w: %w", bus.ErrOffset, err, errFinal)
 	}
 	if err != nil {
+		return from, err
+	}
+	if err := b.unchanged(ctx, part, from, r.Records); err != nil {
 		return from, err
 	}
 	next, start := from, rows(batch)
@@ -225,6 +238,7 @@ func (f *fetcher) take(rec *kafkago.Record, from, to int64, full bool, batch *se
 		return fmt.Errorf("%w: %w", bus.ErrMessage, err)
 	}
 	f.names.see(h.producer, h.log)
+	f.last = markOf(rec)
 	*next = rec.Offset + 1
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 // watchPartitions is how often a member looks whether the topic got more partitions.
 const watchPartitions = 5 * time.Second
 
-// MaxMeta is the longest metadata of a Position: brokers take 4096 bytes, and the topic's id goes before it.
-const MaxMeta = 4096 - 33
+// MaxMeta is the longest metadata of a Position: brokers take 4096 bytes, and what a head needs goes before it.
+const MaxMeta = 4096 - 33 - 2*(1+maxMark)
 
 // Group implements bus.Group with a Kafka consumer group.
 type Group struct {
@@ -161,7 +161,9 @@ func (g *Group) committed(ctx context.Context, part int32, id bus.LogID) (p bus.
 	if p.Offset < 0 {
 		return bus.Position{Offset: -1}, nil
 	}
-	log, meta, ok := strings.Cut(p.Meta, " ")
+	before, meta, ok := strings.Cut(p.Meta, " ")
+	head := parseHead(before)
+	log := head.log
 	times, ours := nameOf(g.b.topicNow(), log)
 	now, _ := nameOf(g.b.topicNow(), id.String())
 	switch {
@@ -174,7 +176,11 @@ func (g *Group) committed(ctx context.Context, part int32, id bus.LogID) (p bus.
 	default:
 		return bus.Position{}, fmt.Errorf("group %s committed offset %d: %w", g.name, p.Offset, replaced(topic, log, id))
 	}
-	return bus.Position{Offset: p.Offset, Meta: meta}, nil
+	p.Meta = meta
+	if err := g.b.resume(ctx, part, p, head.marks); err != nil {
+		return bus.Position{}, fmt.Errorf("group %s committed offset %d: %w", g.name, p.Offset, err)
+	}
+	return p, nil
 }
 
 // assignment is one partition in one generation of the group.
@@ -220,10 +226,11 @@ func (a *assignment) Commit(ctx context.Context, p bus.Position) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	topic := a.g.b.cfg.Topic
+	metadata := a.g.b.headOf(a.id, a.part, p) + " " + p.Meta
 	err := a.g.b.retry(ctx, "commit", func(ctx context.Context) error {
 		r, err := a.g.b.client.OffsetCommit(ctx, &kafkago.OffsetCommitRequest{
 			GroupID: a.g.name, GenerationID: a.generation, MemberID: a.member,
-			Topics: map[string][]kafkago.OffsetCommit{topic: {{Partition: int(a.part), Offset: p.Offset, Metadata: a.id.String() + " " + p.Meta}}},
+			Topics: map[string][]kafkago.OffsetCommit{topic: {{Partition: int(a.part), Offset: p.Offset, Metadata: metadata}}},
 		})
 		var answered kafkago.Error
 		if dial := (*net.OpError)(nil); errors.As(err, &answered) || errors.As(err, &dial) && dial.Op == "dial" {
@@ -242,6 +249,7 @@ func (a *assignment) Commit(ctx context.Context, p bus.Position) error {
 	if err != nil {
 		return fmt.Errorf("commit partition %d: %w", a.part, err)
 	}
+	a.g.b.forget(a.part, p.Offset)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -71,6 +72,7 @@ type Bus struct {
 	log       *slog.Logger
 	client    *kafkago.Client
 	transport *kafkago.Transport
+	dialer    *dialer
 
 	pub   publisher
 	names namesakes
@@ -82,6 +84,7 @@ type Bus struct {
 	idAt     time.Time  // and when it last was the same
 	renamed  int        // how often its log went backwards, and was gone on with under another name
 	fetchers []*fetcher // idle
+	trails   map[int32]*trail
 }
 
 var (
@@ -115,14 +118,16 @@ func Open(cfg Config) (*Bus, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	d := &dialer{Dialer: net.Dialer{Timeout: 3 * time.Second}}
 	t := &kafkago.Transport{
-		ClientID: cfg.ClientID, TLS: cfg.TLS, MetadataTopics: []string{cfg.Topic}, MetadataTTL: 3 * time.Second,
+		Dial: d.dial, ClientID: cfg.ClientID, TLS: cfg.TLS, MetadataTopics: []string{cfg.Topic}, MetadataTTL: 3 * time.Second,
 	}
 	if cfg.User != "" {
 		t.SASL = plain.Mechanism{Username: cfg.User, Password: cfg.Password}
 	}
 	b := &Bus{
-		cfg: cfg, log: cfg.Logger.With("component", "bus", "topic", cfg.Topic), transport: t, parts: cfg.Partitions,
+		cfg: cfg, log: cfg.Logger.With("component", "bus", "topic", cfg.Topic), transport: t, dialer: d, parts: cfg.Partitions,
+		trails: map[int32]*trail{},
 		client: &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.Timeout, Transport: t},
 	}
 	b.names.log = b.log

@@ -59,6 +59,7 @@ func (b *Bus) learn(topic bus.LogID, name string) bool {
 		return false
 	}
 	b.renamed = times
+	clear(b.trails) // what was read is not what is there under the new name
 	return true
 }
 
@@ -84,8 +85,8 @@ func (g *Group) learn(ctx context.Context) error {
 			return r.Error
 		}
 		for _, o := range r.Topics[g.b.cfg.Topic] {
-			if name, _, ok := strings.Cut(o.Metadata, " "); ok && o.CommittedOffset >= 0 {
-				g.b.learn(g.b.topicNow(), name)
+			if before, _, ok := strings.Cut(o.Metadata, " "); ok && o.CommittedOffset >= 0 {
+				g.b.learn(g.b.topicNow(), parseHead(before).log)
 			}
 		}
 		return nil
