@@ -17,7 +17,7 @@ const (
 	auditEvery   = 30 * time.Second // between two rounds, if they are cheap
 	auditShare   = 20               // a round is followed by so many times its own duration
 	auditFirst   = 10 * time.Second // at most between two rounds until the whole day has been looked at once
-	auditClasses = 10 * time.Minute // between two looks at which class an owner is of
+	auditClasses = 10 * time.Minute // between two looks at which class an owner is of, if nobody new is met
 )
 
 // Watched is what Audit and Canaries ask of the store; *store.Store has it.
@@ -29,20 +29,21 @@ type Watched interface {
 
 // Audit keeps the balance of the last 24 hours for /metrics and the page, so that nobody has to ask. Each round counts
 // the newest two hours again and one older, from the rows themselves: a whole day takes 22 rounds, and what is taken
-// out of the tables later is found by then. After the first turn
-// it never takes more than a twentieth of the time.
+// out of the tables later is found by then. After the first turn it never takes more than a twentieth of the time.
 type Audit struct {
 	logger *slog.Logger
 	clock  func() time.Time
 	m      *auditMetrics
 
-	mu      sync.Mutex             // guards what follows
-	hours   map[int64]auditedHour  // by Unix time
-	closed  []store.Closed         // of the newest round
-	at      time.Time              // of the newest round
-	classes map[string]string      // of owners
-	asked   time.Time              // when classes were
-	wrong   map[int64]auditedWrong // hours that are not even, and what was logged of them
+	mu        sync.Mutex             // guards what follows
+	hours     map[int64]auditedHour  // by Unix time
+	closed    []store.Closed         // of the newest round
+	at        time.Time              // of the newest round
+	classes   map[string]string      // of owners
+	asked     time.Time              // when classes were
+	strangers map[string]bool        // owners met since then of whom no class is known
+	newcomers bool                   // some of them were not there when classes were asked last
+	wrong     map[int64]auditedWrong // hours that are not even, and what was logged of them
 }
 
 // auditedHour is what an hour came to.
@@ -154,8 +155,11 @@ func (a *Audit) round(ctx context.Context, s Watched) error {
 	return nil
 }
 
+// learnClasses asks for the owners' classes now and then, and once more when somebody new is met: a city whose registry is
+// filled after the first look would else be of no class for as long.
 func (a *Audit) learnClasses(ctx context.Context, s Watched, now time.Time) error {
-	if a.classes != nil && now.Sub(a.asked) < auditClasses {
+	due := a.classes == nil || now.Sub(a.asked) >= auditClasses
+	if !due && !a.newcomers {
 		return nil
 	}
 	classes, err := s.OwnerClasses(ctx)
@@ -163,8 +167,11 @@ func (a *Audit) learnClasses(ctx context.Context, s Watched, now time.Time) erro
 		return err
 	}
 	a.mu.Lock()
-	a.classes, a.asked = classes, now
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	if due {
+		a.asked, a.strangers = now, map[string]bool{}
+	}
+	a.classes, a.newcomers = classes, false
 	return nil
 }
 
@@ -205,6 +212,9 @@ func (a *Audit) note(b *store.Balance, now time.Time) {
 		class := a.classes[r.Owner]
 		if class == "" {
 			class = "unknown"
+			if r.Owner != store.NoOwner && !a.strangers[r.Owner] {
+				a.strangers[r.Owner], a.newcomers = true, true
+			}
 		}
 		of := a.hours[r.Hour.Unix()].byClass
 		if of[class] == nil {

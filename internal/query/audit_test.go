@@ -22,10 +22,14 @@ type ledgerStore struct {
 	extra map[time.Time]store.BalanceRow
 	until time.Time
 	err   error
+
+	classes map[string]string
+	learned int // how often they were asked for
 }
 
 func (s *ledgerStore) OwnerClasses(context.Context) (map[string]string, error) {
-	return map[string]string{"ecology": "government"}, s.err
+	s.learned++
+	return s.classes, s.err
 }
 
 func (s *ledgerStore) Balance(_ context.Context, from, to time.Time) (*store.Balance, error) {
@@ -46,7 +50,8 @@ func TestAudit(t *testing.T) {
 	now := time.Date(2026, 11, 15, 12, 20, 0, 0, time.UTC)
 	newest := now.Truncate(time.Hour)
 	broken := newest.Add(-7 * time.Hour)
-	s := &ledgerStore{asked: map[time.Time]int{}, extra: map[time.Time]store.BalanceRow{}, until: now.Add(-4 * time.Second)}
+	s := &ledgerStore{asked: map[time.Time]int{}, extra: map[time.Time]store.BalanceRow{}, until: now.Add(-4 * time.Second),
+		classes: map[string]string{"ecology": "government"}}
 	reg := prometheus.NewRegistry()
 	a := NewAudit(reg, slog.New(slog.DiscardHandler), func() time.Time { return now })
 	if a.Summary() != nil || (*Audit)(nil).Summary() != nil {
@@ -112,4 +117,41 @@ situ_balance_rows_missing 5
 	if err := a.round(t.Context(), s); err == nil {
 		t.Error("an error of the store was swallowed")
 	}
+}
+
+// Readings come before the registry is in the store: who is met without a class is looked for once more, and whoever
+// stays unknown is not asked about in each round.
+func TestAuditLearnsNewOwners(t *testing.T) {
+	now := time.Date(2026, 11, 15, 12, 20, 0, 0, time.UTC)
+	s := &ledgerStore{asked: map[time.Time]int{}, until: now}
+	reg := prometheus.NewRegistry()
+	a := NewAudit(reg, slog.New(slog.DiscardHandler), func() time.Time { return now })
+	round := func(learned int) {
+		t.Helper()
+		if err := a.round(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if s.learned != learned {
+			t.Fatalf("classes were asked for %d times, not %d", s.learned, learned)
+		}
+		now = now.Add(auditEvery)
+	}
+	round(1)
+	if n := testutil.ToFloat64(a.m.messages.WithLabelValues("unknown", "rows")); n != 30 {
+		t.Errorf("%v messages of nobody known", n)
+	}
+	s.classes = map[string]string{"ecology": "government"}
+	round(2)
+	if n := testutil.ToFloat64(a.m.messages.WithLabelValues("government", "rows")); n != 30 { // two hours again, and an older one
+		t.Errorf("%v messages of the government's", n)
+	}
+	round(2)
+	s.extra = map[time.Time]store.BalanceRow{now.Truncate(time.Hour): {Hour: now.Truncate(time.Hour), Owner: "nobody", Account: store.Account{Messages: 1, DeadLetters: 1}}}
+	round(2)
+	round(3)
+	round(3)
+	now = now.Add(auditClasses)
+	round(4)
+	round(5)
+	round(5)
 }

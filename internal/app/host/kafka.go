@@ -31,7 +31,7 @@ type Kafka struct {
 	CA           string        `name:"kafka-ca" help:"Their certificate authority (PEM); default: the system's." type:"path" env:"SITU_KAFKA_CA"`
 	User         string        `name:"kafka-user" help:"SASL PLAIN user." env:"SITU_KAFKA_USER"`
 	PasswordFile string        `name:"kafka-password-file" help:"File with its password." type:"path" env:"SITU_KAFKA_PASSWORD_FILE"`
-	Accept       string        `name:"kafka-accept" help:"Readers: id of a topic that was made anew, to begin with it. They ask for this when it is needed." env:"SITU_KAFKA_ACCEPT"`
+	Accept       string        `name:"kafka-accept" help:"Readers: begin with the log that goes by this name, after a topic was made anew or went backwards. They stop and print the name when it is needed." env:"SITU_KAFKA_ACCEPT"`
 	Skip         []string      `name:"kafka-skip" help:"Readers: messages to pass over that nobody can read, as partition:offset, separated by commas." env:"SITU_KAFKA_SKIP"`
 
 	Began int `kong:"-"` // partitions the topic had when this gateway began to publish; 0 = it begins now
@@ -103,7 +103,7 @@ func (k *Kafka) accept() (id bus.LogID, err error) {
 	}
 	b, err := hex.DecodeString(k.Accept)
 	if err != nil || len(b) != len(id) {
-		return id, fmt.Errorf("%w: --kafka-accept %q: want the 32 hexadecimal digits of a topic's id", ErrConfig, k.Accept)
+		return id, fmt.Errorf("%w: --kafka-accept %q: want the 32 hexadecimal digits that ingesters and query print when they stop", ErrConfig, k.Accept)
 	}
 	return bus.LogID(b), nil
 }
