@@ -70,6 +70,9 @@ func (t *torturer) plan(k int) *plan {
 			d.rupture(rewind)
 		}
 	}
+	if r := d.plan.rupture; r != nil && r.kind == rewind {
+		r.outgrown = rand.New(rand.NewPCG(t.cfg.Seed, 1<<42|uint64(k))).IntN(2) == 0
+	}
 	slices.SortFunc(d.steps, func(a, b step) int { return int(a.at - b.at) })
 	return &d.plan
 }

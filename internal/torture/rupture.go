@@ -28,6 +28,7 @@ type rupture struct {
 	kind      string // reset, the topic is deleted and made anew; rewind, the same topic's log is put back to an older copy
 	busy      bool   // sensors go on meanwhile: what is in Kafka and not stored yet is lost with it
 	positions bool   // rewind: the group's positions, and all else the broker has, are put back too
+	outgrown  bool   // rewind: ingesters see nothing of it until the log has grown past all that is stored of it
 }
 
 func (r *rupture) String() string {
@@ -40,6 +41,9 @@ func (r *rupture) String() string {
 	}
 	if r.busy {
 		what += " under load"
+	}
+	if r.outgrown {
+		what += ", and grows past where the ingesters are before they can look"
 	}
 	return what
 }
@@ -167,6 +171,10 @@ func (t *torturer) happen(ctx context.Context, w *kafkaWorld, r *rupture) (held 
 	if err != nil {
 		return nil, err
 	}
+	if r.outgrown {
+		w.ingesters(syscall.SIGSTOP)
+		defer w.ingesters(syscall.SIGCONT)
+	}
 	w.mu.Lock()
 	err = errors.Join(w.putBack(r.positions), w.kafka.Start(0))
 	w.mu.Unlock()
@@ -178,6 +186,17 @@ func (t *torturer) happen(ctx context.Context, w *kafkaWorld, r *rupture) (held 
 		return nil, err
 	}
 	t.log.Info("the log went backwards", "partitions", fmt.Sprint(cut))
+	for r.outgrown {
+		t.send(ctx, resetFor/2)
+		ends, err := w.logEnds(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(cut, func(at place) bool { return ends[at.part] <= before[at] }) {
+			t.log.Info("the log has outgrown what is stored of it", "ends", fmt.Sprint(ends))
+			break
+		}
+	}
 	return func(ctx context.Context) error {
 		now, err := t.ends(ctx)
 		for _, at := range cut {
@@ -234,25 +253,15 @@ func (t *torturer) settledEnds(ctx context.Context) (ends map[place]int64, err e
 
 // shorter lists the partitions of which more is stored than the log now has. There is one at least: else nothing happened.
 func (w *kafkaWorld) shorter(ctx context.Context, stored map[place]int64) (list []place, err error) {
-	client := kafkago.Client{Addr: kafkago.TCP(w.kafka.Own(0)), Timeout: 10 * time.Second}
-	var ask []kafkago.OffsetRequest
-	for part := range partitions {
-		ask = append(ask, kafkago.LastOffsetOf(part))
-	}
 	err = until(ctx, patience, func(ctx context.Context) error {
 		list = nil
-		r, err := client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
+		ends, err := w.logEnds(ctx)
 		if err != nil {
 			return err
 		}
-		for _, o := range r.Topics[topic] {
-			if o.Error != nil {
-				return o.Error
-			}
-			for at, end := range stored {
-				if at.log == w.called && int(at.part) == o.Partition && end > o.LastOffset {
-					list = append(list, at)
-				}
+		for at, end := range stored {
+			if at.log == w.called && end > ends[at.part] {
+				list = append(list, at)
 			}
 		}
 		if len(list) == 0 {
@@ -261,6 +270,37 @@ func (w *kafkaWorld) shorter(ctx context.Context, stored map[place]int64) (list 
 		return nil
 	})
 	return list, err
+}
+
+// logEnds asks the broker for the end of each partition.
+func (w *kafkaWorld) logEnds(ctx context.Context) (map[int32]int64, error) {
+	client := kafkago.Client{Addr: kafkago.TCP(w.kafka.Own(0)), Timeout: 10 * time.Second}
+	var ask []kafkago.OffsetRequest
+	for part := range partitions {
+		ask = append(ask, kafkago.LastOffsetOf(part))
+	}
+	r, err := client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
+	if err != nil {
+		return nil, err
+	}
+	ends := map[int32]int64{}
+	for _, o := range r.Topics[topic] {
+		if o.Error != nil {
+			return nil, o.Error
+		}
+		ends[int32(o.Partition)] = o.LastOffset
+	}
+	return ends, nil
+}
+
+// ingesters sends each a signal.
+func (w *kafkaWorld) ingesters(sig syscall.Signal) {
+	for _, p := range w.all {
+		if strings.HasPrefix(p.name, "ingester") {
+			p.setStopped(sig == syscall.SIGSTOP)
+			p.signal(sig)
+		}
+	}
 }
 
 // listen notes how long each log file is: what comes is new. From now on the readers may end by themselves.
