@@ -41,6 +41,9 @@ var (
 	ErrForeign = errors.New("the commits do not fit the log")
 )
 
+// movedAway is what becomes of a log whose spool somebody moves away.
+const movedAway = ": it then begins anew under another epoch, and what was not stored of it is lost"
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Commits are the two newest records of each partition, and the generation of the owner.
@@ -57,7 +60,7 @@ func (c *Commits) Load(b []byte) error {
 		if !ok {
 			for after := at + 1; after < len(b); after++ {
 				if _, _, ok := parseCommit(b[after:]); ok {
-					return fmt.Errorf("at offset %d: %w", at, ErrCommits)
+					return fmt.Errorf("at offset %d: %w; bring the newest whole copy back, or move it and the spool away%s", at, ErrCommits, movedAway)
 				}
 			}
 			return nil
@@ -135,13 +138,14 @@ func (c *Commits) Check(part int32, log [16]byte, epoch uint32, first, next int6
 	case r.Offset < 0:
 		return false, nil
 	case r.Log != log && epoch <= r.Epoch:
-		return false, fmt.Errorf("partition %d: the commit is of log %x, epoch %d, but the spool is log %x, epoch %d: %w",
-			part, r.Log, r.Epoch, log, epoch, ErrForeign)
+		return false, fmt.Errorf("partition %d: the commit is of log %x, epoch %d, but the spool is log %x, epoch %d: %w; "+
+			"bring back the spool that they are of, or move this one away%s", part, r.Log, r.Epoch, log, epoch, ErrForeign, movedAway)
 	case r.Log != log:
 		delete(c.newest, part)
 		return true, nil
 	case r.Offset > next || r.Offset < first:
-		return false, fmt.Errorf("partition %d: the group committed %d, but the log holds %d to %d: %w", part, r.Offset, first, next, ErrForeign)
+		return false, fmt.Errorf("partition %d: the group committed %d, but the log holds %d to %d: %w; "+
+			"bring back the spool as it was, or move it away%s", part, r.Offset, first, next, ErrForeign, movedAway)
 	}
 	return false, nil
 }

@@ -34,7 +34,7 @@ func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
 		s, err := spool.Open(spool.Config{Dir: filepath.Join(o.Dir, "spool", lane.String()), Gateway: name, Lane: lane,
 			MaxBytes: o.MaxBytes, DropOldest: o.DropOldest, PreviousEpoch: o.Epochs[int32(lane)], Logger: o.Logger, OnCommit: o.OnCommit})
 		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrRefused, err)
+			err = fmt.Errorf("%w: %w%s", ErrRefused, err, o.remedy(err, lane))
 			for _, open := range lanes {
 				err = errors.Join(err, open.Close())
 			}
@@ -47,6 +47,16 @@ func (o Spools) Open() (map[sensor.Lane]*spool.Spool, error) {
 		ripen(s.Producer().Epoch)
 	}
 	return lanes, nil
+}
+
+// remedy says what whoever meets such a spool can do.
+func (o Spools) remedy(err error, lane sensor.Lane) string {
+	switch {
+	case errors.Is(err, spool.ErrCorrupt), errors.Is(err, spool.ErrIdentity):
+		return fmt.Sprintf("; nothing was changed: put the files back as they were, or move %s away, and the lane begins anew under another epoch; "+
+			"what the old one holds and nobody has stored is lost then", filepath.Join(o.Dir, "spool", lane.String()))
+	}
+	return ""
 }
 
 // nearFuture is how far ahead an epoch may be that one waits for. One that is farther was known before it was taken.
