@@ -51,6 +51,21 @@ type Decoder interface {
 	Decode(dst []Reading, payload []byte) ([]Reading, error)
 }
 
+// Topical is what a Decoder also implements when its payloads mean something only together with the topic they came on
+// (Sparkplug's message kinds, state topics of one value). Who has a topic calls DecodeOn instead of Decode.
+type Topical interface {
+	// DecodeOn is Decode with the topic of the PUBLISH. The readings alias neither payload nor topic.
+	DecodeOn(dst []Reading, topic string, payload []byte) ([]Reading, error)
+}
+
+// DecodeOn calls d's DecodeOn if it has one, else its Decode.
+func DecodeOn(d Decoder, dst []Reading, topic string, payload []byte) ([]Reading, error) {
+	if t, ok := d.(Topical); ok {
+		return t.DecodeOn(dst, topic, payload)
+	}
+	return d.Decode(dst, payload)
+}
+
 // Emptier is what a Decoder also implements when its payloads may rightly hold no values.
 type Emptier interface {
 	// Empty says why the last Decode gave neither a reading nor an error: sensor.ReasonHeartbeat,

@@ -61,7 +61,7 @@ func (a *Again) Read(l *sensor.LoggedDeadLetter, payload []byte, want func(ordin
 		return refuse(sensor.ReasonSize, largePayload(len(payload)))
 	}
 	var err error
-	if a.readings, err = r.decoder.Decode(a.readings[:0], payload); err != nil {
+	if a.readings, err = decode.DecodeOn(r.decoder, a.readings[:0], l.Topic, payload); err != nil {
 		return refuse(decode.ReasonOf(err), err.Error())
 	}
 	r.source.Origin = l.Origin

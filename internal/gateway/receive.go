@@ -95,7 +95,7 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 	w.begin()
 	w.live.Thing = r.source.Thing // counts when the message turns out to be empty
 	var err error
-	if w.readings, err = r.decoder.Decode(w.readings[:0], payload); err != nil {
+	if w.readings, err = decode.DecodeOn(r.decoder, w.readings[:0], topic, payload); err != nil {
 		return letter(decode.ReasonOf(err), err.Error())
 	}
 	if len(w.readings) == 0 {
