@@ -2,6 +2,7 @@ package inflight
 
 import (
 	"container/list"
+	"errors"
 	"time"
 
 	"github.com/situ-city/situ/internal/spool"
@@ -30,6 +31,7 @@ type Delivery struct {
 	at      *list.Element
 	from    [lanes]uint64 // its records are not before these
 	working bool          // a connection is handing it to the spools
+	unsure  bool          // a spool failed with it: it may be there after the next start, and nobody knows now
 
 	appended, stored, total uint8 // lanes, as bits
 	waiting                 []waiting
@@ -63,6 +65,8 @@ func (c *Conn) Receive(packet uint16, limit int, to Waiter, token uint64) (d *De
 		err = ErrTakenOver
 	case t.err != nil:
 		err = t.err
+	case known && d != nil && d.unsure:
+		err = ErrFailed
 	case !known && (len(c.s.packets) >= limit || t.packets >= t.cfg.MaxPackets):
 		err = ErrPackets
 	}
@@ -175,9 +179,13 @@ func (d *Delivery) Acked(lane uint64, err error) {
 	t := d.t
 	t.mu.Lock()
 	l := sensor.Lane(lane)
-	if err != nil { // the spool has failed or is closing: nothing more is acknowledged
-		d.appended &^= bit(l)
-		d.drop()
+	if err != nil {
+		if errors.Is(err, spool.ErrFull) { // it is certainly not there
+			d.appended &^= bit(l)
+			d.drop()
+		} else { // it may be: were its number settled now, a repeat would be taken for a new message after the next start
+			d.unsure = true
+		}
 		told := d.waiting
 		d.waiting = nil
 		t.mu.Unlock()

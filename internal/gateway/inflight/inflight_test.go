@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/situ-city/situ/internal/failpoint"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -327,6 +328,58 @@ func TestBrokenDisk(t *testing.T) {
 	}
 	if _, _, err := table.Attach("u", "d", false, time.Hour); !errors.Is(err, ErrFailed) {
 		t.Errorf("Attach: %v", err)
+	}
+}
+
+// A spool whose sync fails ends the process, and its last records are there after the next start, or not. A message that
+// is there must be known then, however much the journal could still be written after the failure.
+func TestSpoolFails(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, dir, nil)
+	c := r.attach(t, "u", "c", false, false)
+	r.receive(t, c, 1)
+	env := map[string]string{failpoint.Env: "spool/synced=error:EIO", failpoint.EnvBy: "1"}
+	if err := failpoint.Arm(func(key string) string { return env[key] }, 1, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	defer failpoint.Disarm()
+	a := make(answers, 1)
+	publish := func() error {
+		d, err := c.Receive(2, 9, a, 0)
+		if err != nil {
+			return err
+		}
+		tag, _ := d.Begin(sensor.Live)
+		body := sensor.AppendMessage(nil, &sensor.Message{Arrival: 1, Empty: sensor.ReasonHeartbeat, Delivery: tag})
+		err = d.Append(r.cfg.Spools[sensor.Live], sensor.Live, sensor.ClassUnknown, body)
+		d.End(err)
+		return errors.Join(err, <-a)
+	}
+	if err := publish(); !errors.Is(err, spool.ErrFailed) {
+		t.Fatalf("a spool that cannot sync says %v", err)
+	}
+	if err := publish(); !errors.Is(err, ErrFailed) {
+		t.Errorf("sent again to a process that is ending: %v", err)
+	}
+	r.release(t, c, 1) // the journal is written once more
+	r.stop()
+	failpoint.Disarm()
+	for _, s := range r.cfg.Spools {
+		_ = s.Close() // the error of before
+	}
+	r = newRig(t, dir, nil)
+	if n, _ := r.cfg.Spools[sensor.Live].Bounds(); n != 1 {
+		t.Fatalf("the spool begins at %d", n)
+	}
+	if _, next := r.cfg.Spools[sensor.Live].Bounds(); next != 3 {
+		t.Fatalf("the record whose sync failed is not there; next is %d", next)
+	}
+	c = r.attach(t, "u", "c", false, true)
+	if r.receive(t, c, 2) {
+		t.Error("a message that is in the spool is taken for a new one")
+	}
+	if !r.receive(t, c, 1) {
+		t.Error("a packet id that was released is taken for a repeat")
 	}
 }
 
