@@ -56,7 +56,7 @@ func Number(b []byte) (value float64, n int, err error) {
 	}
 	value, err = strconv.ParseFloat(string(b[:s.i]), 64)
 	if math.IsInf(value, 0) {
-		return 0, s.i, fmt.Errorf("%.40s is beyond float64: %w", b[:s.i], ErrNumber)
+		return 0, s.i, fmt.Errorf("%.40s is beyond float64: %w", string(b[:s.i]), ErrNumber)
 	}
 	return value, s.i, err
 }

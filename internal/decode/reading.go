@@ -8,6 +8,7 @@ package decode
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -87,6 +88,7 @@ type Settings struct {
 	Zone     string `json:"zone,omitempty" yaml:"zone"`         // IANA name for times without zone; "" = Asia/Shanghai
 	CRC      string `json:"crc,omitempty" yaml:"crc"`           // strict, variants (known wrong ones pass, flagged) or off
 	Encoding string `json:"encoding,omitempty" yaml:"encoding"` // "" = UTF-8
+	Strict   bool   `json:"strict,omitempty" yaml:"strict"`     // refuse the deviations that the protocol's package names
 }
 
 // Error says where in a payload decoding stopped, and why.
@@ -140,8 +142,22 @@ func (t *Interner) String(b []byte) string {
 	if s, ok := t.m[string(b)]; ok { // the compiler does not allocate for this look-up
 		return s
 	}
-	s := string(b)
-	if len(b) > 64 || len(t.m) >= 4096 {
+	return t.learn(string(b))
+}
+
+// Keep returns s as a string that holds on to no memory but its own: for a piece of a longer text.
+func (t *Interner) Keep(s string) string {
+	if s == "" {
+		return ""
+	}
+	if known, ok := t.m[s]; ok {
+		return known
+	}
+	return t.learn(strings.Clone(s))
+}
+
+func (t *Interner) learn(s string) string {
+	if len(s) > 64 || len(t.m) >= 4096 {
 		return s
 	}
 	if t.m == nil {

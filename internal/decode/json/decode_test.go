@@ -62,7 +62,7 @@ func TestTimes(t *testing.T) {
 		{"1970-01-01T08:00:00+08:00", nil, 0},
 		{"noon", nil, 0},
 	} {
-		got, err := parseTime([]byte(c.text), c.zone)
+		got, err := decode.ParseTime([]byte(c.text), c.zone)
 		if got != c.want || (err != nil) != (c.want == 0) {
 			t.Errorf("%s: %d, %v, want %d", c.text, got, err, c.want)
 		}
@@ -81,7 +81,7 @@ func TestEpochUnits(t *testing.T) {
 		{99999999999, 99999999999000}, {1e11, 1e11}, {1e14 - 1, 1e14 - 1}, {1e14, 1e11}, {1e17, 0}, {1e300, 0},
 		{0, 0}, {0.0001, 0}, {-1, -1000}, {-1e18, 0},
 	} {
-		if got, ok := epoch(c.v); got != c.want || ok != (c.want != 0) {
+		if got, ok := decode.Epoch(c.v); got != c.want || ok != (c.want != 0) {
 			t.Errorf("%v: %d %t, want %d", c.v, got, ok, c.want)
 		}
 	}

@@ -3,7 +3,6 @@ package json
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/situ-city/situ/internal/decode"
@@ -140,7 +139,7 @@ func (d *Decoder) number(k *key, at int, v float64, err error) bool {
 	if k.role != isTime {
 		d.setPlace(k, at, v, err)
 	} else if d.counts(k, at) {
-		ms, ok := epoch(v)
+		ms, ok := decode.Epoch(v)
 		if err == nil && !ok {
 			err = fmt.Errorf("%v is no epoch time in seconds, milliseconds or microseconds: %w", v, decode.ErrTime)
 		}
@@ -167,7 +166,7 @@ func (d *Decoder) words(k *key, at int, text []byte) bool {
 	switch {
 	case k.role == isTime:
 		if d.counts(k, at) {
-			ms, err := parseTime(text, d.zone)
+			ms, err := decode.ParseTime(text, d.zone)
 			d.setTime(k, at, ms, err)
 		}
 		return true
@@ -230,17 +229,4 @@ func (d *Decoder) setPlace(k *key, at int, v float64, err error) {
 	if err != nil && o.placeErr == nil {
 		o.placeErr, o.placeAt, o.placeName = err, at, k.name
 	}
-}
-
-// epoch tells the unit of a count since 1970 by its size (package doc).
-func epoch(v float64) (ms int64, ok bool) {
-	switch size := math.Abs(v); {
-	case size < 1e11:
-		ms = int64(math.Round(v * 1000))
-	case size < 1e14:
-		ms = int64(math.Round(v))
-	case size < 1e17:
-		ms = int64(math.Round(v / 1000))
-	}
-	return ms, ms != 0 // 0 is what a clock that was never set says
 }

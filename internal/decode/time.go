@@ -1,20 +1,19 @@
-package json
+package decode
 
 import (
 	"fmt"
+	"math"
 	"time"
-
-	"github.com/situ-city/situ/internal/decode"
 )
 
-// parseTime reads an RFC 3339 time; zone is for texts that name none, nil refuses them.
-func parseTime(b []byte, zone *time.Location) (ms int64, err error) {
+// ParseTime reads an RFC 3339 time; zone is for texts that name none, nil refuses them.
+func ParseTime(b []byte, zone *time.Location) (ms int64, err error) {
 	c, rest, ok := clock(b)
 	if !ok {
-		return 0, fmt.Errorf("%.40q is not RFC 3339 like 2026-01-01T08:00:00+08:00: %w", b, decode.ErrTime)
+		return 0, fmt.Errorf("%.40q is not RFC 3339 like 2026-01-01T08:00:00+08:00: %w", string(b), ErrTime)
 	}
 	if len(rest) == 0 && zone == nil {
-		return 0, fmt.Errorf("%q names no zone (end it with Z or +08:00, or set the source's zone): %w", b, decode.ErrTime)
+		return 0, fmt.Errorf("%q names no zone (end it with Z or +08:00, or set the source's zone): %w", string(b), ErrTime)
 	}
 	east, ok := 0, true
 	if len(rest) > 0 {
@@ -24,21 +23,21 @@ func parseTime(b []byte, zone *time.Location) (ms int64, err error) {
 	ms, real := c.UnixMilli(zone)
 	ms -= int64(east) * 1000
 	if !ok || !real || ms == 0 {
-		return 0, fmt.Errorf("%.40q is no time on a clock: %w", b, decode.ErrTime)
+		return 0, fmt.Errorf("%.40q is no time on a clock: %w", string(b), ErrTime)
 	}
 	return ms, nil
 }
 
 // clock reads date and time of day and returns what follows them: the zone, or nothing.
-func clock(b []byte) (c decode.Clock, rest []byte, ok bool) {
+func clock(b []byte) (c Clock, rest []byte, ok bool) {
 	const form = "2006-01-02T15:04:05"
 	if len(b) < len(form) || b[4] != '-' || b[7] != '-' || b[13] != ':' || b[16] != ':' ||
 		b[10] != 'T' && b[10] != 't' && b[10] != ' ' {
 		return c, nil, false
 	}
-	c = decode.Clock{
-		Year: decode.Digits(b[:4]), Month: decode.Digits(b[5:7]), Day: decode.Digits(b[8:10]),
-		Hour: decode.Digits(b[11:13]), Minute: decode.Digits(b[14:16]), Second: decode.Digits(b[17:19]),
+	c = Clock{
+		Year: Digits(b[:4]), Month: Digits(b[5:7]), Day: Digits(b[8:10]),
+		Hour: Digits(b[11:13]), Minute: Digits(b[14:16]), Second: Digits(b[17:19]),
 	}
 	if min(c.Year, c.Month, c.Day, c.Hour, c.Minute, c.Second) < 0 {
 		return c, nil, false
@@ -70,7 +69,7 @@ func offset(b []byte) (seconds int, ok bool) {
 	if minutes[0] == ':' {
 		minutes = minutes[1:]
 	}
-	h, m := decode.Digits(b[1:3]), decode.Digits(minutes)
+	h, m := Digits(b[1:3]), Digits(minutes)
 	if len(minutes) != 2 || h < 0 || h > 23 || m < 0 || m > 59 {
 		return 0, false
 	}
@@ -79,4 +78,19 @@ func offset(b []byte) (seconds int, ok bool) {
 		seconds = -seconds
 	}
 	return seconds, true
+}
+
+// Epoch reads a count since 1970 whose unit its size tells: seconds below 1e11, milliseconds below 1e14,
+// microseconds below 1e17. Each range holds the years 1973 to 5138 in its unit, so no time since 2000 can be
+// mistaken. ok is false for 0, which is what a clock that was never set says, and beyond.
+func Epoch(v float64) (ms int64, ok bool) {
+	switch size := math.Abs(v); {
+	case size < 1e11:
+		ms = int64(math.Round(v * 1000))
+	case size < 1e14:
+		ms = int64(math.Round(v))
+	case size < 1e17:
+		ms = int64(math.Round(v / 1000))
+	}
+	return ms, ms != 0
 }
