@@ -26,7 +26,7 @@ import (
 )
 
 // apart is situ as it runs at scale: cmd/gateway, cmd/ingester and cmd/query as processes of their own, between a real
-// Kafka, a real Mosquitto and the store.
+// Kafka, a real Mosquitto, a real PostgreSQL with the registry, and the store.
 type apart struct {
 	*testing.T
 	dir, bin         string
@@ -43,7 +43,7 @@ const mqttFactory = "factory/t%d/up"
 
 func newApart(t *testing.T, mosquitto string) *apart {
 	a := &apart{T: t, socket: enginetest.Socket(t), database: "journey_apart", dir: apptest.Dir(t)}
-	k := peers.Kafka(t, 1)
+	k, registry := peers.Kafka(t, 1), peers.Postgres(t)
 	a.bin = peers.Build(t, "github.com/situ-city/situ/cmd/gateway", "github.com/situ-city/situ/cmd/ingester", "github.com/situ-city/situ/cmd/query")
 	t.Cleanup(func() {
 		conn, err := engine.Open(a.socket, "")
@@ -64,7 +64,7 @@ func newApart(t *testing.T, mosquitto string) *apart {
 		t.Fatal(err)
 	}
 	store := []string{"--clickhouse", "unix://" + a.socket, "--database", a.database}
-	a.query = a.program("query", "query", append(store, "--data", a.server.Data, "--http", web, "--clickhouse-http="))
+	a.query = a.program("query", "query", append(store, "--data", a.server.Data, "--registry-dsn", registry.DSN, "--http", web, "--clickhouse-http="))
 	for i := range 3 {
 		a.ingesters = append(a.ingesters, a.program("ingester", fmt.Sprintf("ingester-%d", i), append(store, "--http="+peers.FreeAddr(t))))
 	}
