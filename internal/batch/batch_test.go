@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,30 @@ func TestSameRangeUntilItIsTaken(t *testing.T) {
 	if attempts[0] != 3 {
 		t.Fatalf("attempts %v", attempts)
 	}
+	bustest.Same(t, &m.all, expect(s.Producer(), msgs))
+}
+
+// A lane that has to let another go first asks before each range, and a stop does not wait for the answer.
+func TestEachRangeWaitsForItsTurn(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	msgs := bustest.Messages(3, 300)
+	put(t, s, msgs)
+	var turns atomic.Int64
+	m := &memory{}
+	m.answer = func(from, _ uint64, _ *sensor.Batch) error {
+		if int64(len(m.ranges)) >= turns.Load() {
+			t.Errorf("the range from %d was published out of turn", from)
+		}
+		return nil
+	}
+	pump(t, Config{Spool: s, Bus: m, MaxRows: 40, Wait: func(ctx context.Context) error {
+		if first, next := s.Bounds(); first == next { // all is there: the turn never comes again
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		turns.Add(1)
+		return nil
+	}}, 301)
 	bustest.Same(t, &m.all, expect(s.Producer(), msgs))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/situ-city/situ/internal/bus"
+	"github.com/situ-city/situ/internal/pace"
 	"github.com/situ-city/situ/internal/protocol"
 	"github.com/situ-city/situ/internal/store"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -451,4 +453,59 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// storm is the pace of two lanes as the processes make it, and notes how far backfill was when live had nothing left.
+type storm struct {
+	share          *pace.Share
+	live, backfill atomic.Int64 // rows
+	all            int64        // of live
+	atLivesEnd     atomic.Int64 // rows of backfill by then
+}
+
+func (s *storm) Wait(ctx context.Context, part int32) error {
+	if sensor.Lane(part) != sensor.Backfill {
+		return nil
+	}
+	return s.share.Wait(ctx)
+}
+
+func (s *storm) Moved(part int32, rows int) {
+	if sensor.Lane(part) == sensor.Backfill {
+		s.backfill.Add(int64(rows))
+		s.share.Second(rows)
+		return
+	}
+	if s.live.Add(int64(rows)) == s.all {
+		s.atLivesEnd.Store(s.backfill.Load())
+	}
+	s.share.First(rows)
+}
+
+// Gateways come back from days offline: while the map's readings wait as well, backfill has its share of the rows and
+// little more, and afterwards all of it is stored.
+func TestBackfillLetsLiveGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages, rows, block = 600, 10, 100
+		s := &storm{all: messages * rows}
+		s.share = pace.New(pace.DefaultShare, func() bool { return s.live.Load() < s.all })
+		r := start(t, Options{MaxRows: block, Pace: s}, func(r *running) {
+			for seq := uint64(1); seq <= messages; seq++ {
+				m := message(seq, rows)
+				r.log.append(int32(sensor.Live), m)
+				m.p.Lane = sensor.Backfill
+				r.log.append(int32(sensor.Backfill), m)
+			}
+		})
+		for s.live.Load() < s.all || s.backfill.Load() < messages*rows {
+			time.Sleep(time.Second)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		fair := pace.DefaultShare / (1 - pace.DefaultShare) * messages * rows
+		if got := float64(s.atLivesEnd.Load()); got > fair+3*block { // blocks that had their turn and were not stored yet
+			t.Errorf("%.0f rows of backfill were stored beside %d of live, %.0f are its share", got, s.all, fair)
+		}
+	})
 }
