@@ -4,14 +4,18 @@ package all
 
 import (
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/chirpstack"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
+	"github.com/situ-city/situ/internal/decode/ttn"
 )
 
 // Protocols gives every protocol, each under the name that ends its topics.
 func Protocols() []decode.Protocol {
 	return []decode.Protocol{
+		chirpstack.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
+		ttn.Protocol(),
 	}
 }

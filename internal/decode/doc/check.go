@@ -129,19 +129,26 @@ func (c *checker) name() error {
 }
 
 func (c *checker) text() error {
-	for c.i++; c.i < len(c.b); c.i++ {
-		switch char := c.b[c.i]; {
-		case char == '"':
+	for i := c.i + 1; i < len(c.b); i++ {
+		char := c.b[i]
+		if char >= ' ' && char != '"' && char != '\\' {
+			continue
+		}
+		c.i = i
+		switch char {
+		case '"':
 			c.i++
 			return nil
-		case char == '\\':
+		case '\\':
 			if err := c.escape(); err != nil {
 				return err
 			}
-		case char < ' ':
+			i = c.i
+		default:
 			return fmt.Errorf("control character %q in a text: %w", char, decode.ErrMalformed)
 		}
 	}
+	c.i = len(c.b)
 	return c.unexpected(`'"'`)
 }
 

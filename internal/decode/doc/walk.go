@@ -78,6 +78,9 @@ func (w *Walk) Empty() sensor.Reason { return w.empty }
 // Keep interns a piece of the payload.
 func (w *Walk) Keep(s string) string { return w.names.Keep(s) }
 
+// KeepBytes interns what is about to change.
+func (w *Walk) KeepBytes(b []byte) string { return w.names.String(b) }
+
 // Unit turns a unit as the payload spells it into UCUM; what the unit parser does not know stays as it is, for
 // normalize to refuse where the owner sees it.
 func (w *Walk) Unit(spelled string) string {
@@ -179,8 +182,11 @@ func words(s string) (x float64, text string, err error) {
 	return 0, s, nil
 }
 
+// Skip is what unit gives Flatten for a member that is no value.
+const Skip = "-"
+
 // Flatten adds every value inside an object or array, with the names around it and '.' before its own. unit names the
-// unit by flattened name; nil names none.
+// unit by flattened name, or Skip; nil names none.
 func (w *Walk) Flatten(name string, v gjson.Result, unit func(name string) string) {
 	outer := len(w.path)
 	if name != "" {
@@ -221,6 +227,9 @@ func (w *Walk) leaf(v gjson.Result, unit func(name string) string) {
 	name, u := w.names.String(w.path), ""
 	if unit != nil {
 		u = unit(name)
+	}
+	if u == Skip {
+		return
 	}
 	w.Value(name, v, u)
 }

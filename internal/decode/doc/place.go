@@ -1,0 +1,55 @@
+package doc
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// Place looks among an object's own members for a longitude and a latitude by their usual names, which become the
+// position in Base. It reports whether there is such a pair: its two members are then no values (IsPlace). A pair that
+// is no place leaves as a Reading with Err, since nobody could say where the Thing was.
+func (w *Walk) Place(object gjson.Result) bool {
+	var lon, lat gjson.Result
+	object.ForEach(func(key, v gjson.Result) bool {
+		switch placeOf(key.Str) {
+		case 'o':
+			lon = v
+		case 'a':
+			lat = v
+		}
+		return true
+	})
+	if !lon.Exists() || !lat.Exists() {
+		return false
+	}
+	w.At(lon, lat)
+	return true
+}
+
+// At puts a position into Base, or adds a Reading with Err if the two are none. Both null leaves Base as it is.
+func (w *Walk) At(lon, lat gjson.Result) {
+	p, ok, err := Position(lon, lat)
+	if err != nil {
+		w.Refuse("lon,lat", lon, err)
+	} else if ok {
+		w.Base.Position, w.Base.HasPosition = p, true
+	}
+}
+
+// IsPlace reports whether a name is one that Place looks for.
+func IsPlace(name string) bool { return placeOf(name) != 0 }
+
+// placeOf gives 'o' for a longitude's name and 'a' for a latitude's.
+func placeOf(name string) byte {
+	if len(name) < 3 || len(name) > 9 || name[0]|0x20 != 'l' {
+		return 0
+	}
+	switch strings.ToLower(name) {
+	case "lon", "lng", "long", "longitude":
+		return 'o'
+	case "lat", "latitude":
+		return 'a'
+	}
+	return 0
+}
