@@ -4,13 +4,20 @@
 // cluster. properties.csv is the catalogue; pkg/sensor parses it (LoadCatalogue). The package does no parsing itself.
 //
 // properties.csv, a line a property: number (stable for ever: logs and tables carry it, a retired one is never used
-// again), code, name_zh, name_en, unit (canonical, UCUM), resolution, min, max (plausible range in that unit), worse
-// (high, low or both), sector, breaks (rising legend thresholds), hj212 (`code:unit`, the unit as HJ 212-2017
-// appendix B gives it; a code ending in xx stands for any two digits), aliases. Lists are separated by blanks. A word that may mean something else in
-// another sensor's payload (speed, volume, no, do, door) is no alias: an owner maps it by declaring the Datastream.
+// again), code, name_zh, name_en, unit (canonical, UCUM), resolution, min, max (plausible range in that unit), rate
+// (plausible change a second, in that unit, over at least a minute; empty: not judged), still (hours it may stay the
+// same; empty: not judged, as for counters, states and what is naturally zero), worse (high, low or both), sector, breaks
+// (rising legend thresholds), hj212 (`code:unit`, the unit as HJ 212-2017 appendix B gives it; a code ending in xx stands
+// for any two digits), aliases. Lists are separated by blanks.
+//
+// An alias is `[protocol/]name[:unit]`: a name that means something only in one protocol ("P1" of a sensor-community
+// station, "00060" of the USGS) stands behind the protocol's; a name that says its unit ("tempf") has it behind itself. A
+// name without protocol is one that cannot mean anything else in another sensor's payload: speed, volume, no, do and door
+// are none; an owner maps them by declaring the Datastream. pkg/sensor's Lookup tells how names are compared.
 //
 // Breaks follow HJ 633-2012 (air, hourly), GB 3838-2002 (water), GB 3096-2008 (noise), GB/T 28591-2012 (wind),
-// GB/T 28592-2012 (rain, 24 h), GB 18483-2001 (oil fume), GB/T 50493-2019 (combustible gas); the others are round
+// GB/T 28592-2012 (rain, 24 h), GB 18483-2001 (oil fume), GB/T 50493-2019 (combustible gas), GB 3095-2012 with HJ 633 (means of 8 and 24 hours),
+// GB 5749-2022 (drinking water: turbidity, iron, manganese, nitrate), GBZ 2.1-2019 (hazardous gases, ppm); the others are round
 // numbers that split the usual range.
 package schema
 

@@ -91,6 +91,8 @@ var journeys = []journey{
 		value("PM2.5", 35), value("ph", 7.1), value("smoke_alarm", 1), value("noise", 61)}},
 	{name: "an owner who declares no unit means the property's own; an owner's name for a property", source: on("eco/a1", "json"), readings: []decode.Reading{
 		value("rain", 4.2), value("speed", 10), value("speed", 28)}},
+	{name: "a name that says its unit, everywhere or in one protocol; the owner's and the payload's word go before it", source: on("eco/a1", "ecowitt"), readings: []decode.Reading{
+		value("tempf", 68), value("baromrelin", 29.92), value("windspeedmph", 10), value("temp1f", 39.2), with(value("tempinf", 20), func(r *decode.Reading) { r.Unit = "Cel" })}},
 	{name: "parts by volume are not mass", source: on("eco/a1", "json"), readings: []decode.Reading{
 		with(value("o3", 40), func(r *decode.Reading) { r.Unit = "ppb" }), value("o3", 80)}},
 	{name: "an unknown name without auto-register; its neighbour stands", source: on("eco/a1", "json"), readings: []decode.Reading{

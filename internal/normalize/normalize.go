@@ -17,9 +17,9 @@
 //     unknown one is refused (reason property), or with AutoRegister stored under its source key, off the map. Sums and
 //     counts of an interval are not in the property's unit (mg/m3 add up to kg): they are stored under their source key
 //     too, unless the owner declared them.
-//   - Unit: what the payload names; else what the Datastream declares; else, in HJ 212, the standard's; else the
-//     property's own with UnitAssumed (not where there is only one, as for pH). What cannot be converted is refused
-//     (reason unit).
+//   - Unit: what the payload names; else what the Datastream declares; else the one that the name itself implies (the
+//     standard's, of an HJ 212 code; Fahrenheit, of "tempf"; the catalogue knows); else the property's own with
+//     UnitAssumed (not where there is only one, as for pH). What cannot be converted is refused (reason unit).
 //   - Position: the payload's, in the source's CRS or else the Thing's; more than 50 m from the registered place sets
 //     Moving. Outside the world, or with longitude and latitude swapped, is refused (reason position). Exactly 0, 0 is a
 //     receiver without a fix and counts as no position. Without one in the payload the registered place holds.

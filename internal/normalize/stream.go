@@ -123,7 +123,7 @@ type meaning struct {
 	code     sensor.PropertyCode      // what the Datastream's id is made of; "" = none of the catalogue
 	exact    *sensor.Datastream       // the very Datastream in the ledger
 	general  *sensor.Datastream       // one that holds for every statistic of the name, or every name of the property
-	unit     string                   // the standard's, of HJ 212
+	unit     string                   // the one the name implies: the standard's, of HJ 212; Fahrenheit, of "tempf"
 }
 
 // prepare works out everything about a name that does not change from value to value.
@@ -204,7 +204,7 @@ func (n *Normalizer) mean(t *thing, r *decode.Reading) meaning {
 	if m.known = m.property != nil; m.known && m.property.Code == m.code {
 		return m
 	}
-	m.unit = "" // the standard's unit is that of its own property
+	m.unit = "" // the name's unit is that of its own property
 	m.property, _ = n.opt.Catalogue.ByCode(m.code)
 	return m
 }
@@ -217,7 +217,8 @@ func (n *Normalizer) look(r *decode.Reading) (m meaning) {
 			return m
 		}
 	}
-	m.property, _ = n.opt.Catalogue.Lookup(r.Property)
+	found, _ := n.opt.Catalogue.Mean(n.src.Protocol, r.Property)
+	m.property, m.unit = found.Property, found.Unit
 	return m
 }
 

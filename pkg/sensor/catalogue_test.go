@@ -2,6 +2,8 @@ package sensor
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -48,14 +50,47 @@ func TestCatalogueHJ212(t *testing.T) {
 	}
 }
 
+// What a name means in one protocol, and the unit it implies.
+func TestCatalogueMeansWhatTheProtocolSays(t *testing.T) {
+	c := loadCatalogue(t)
+	for _, tc := range []struct{ protocol, name, want, unit string }{
+		{"sensor-community", "P1", "pm10", ""}, {"sensor-community", "P2", "pm2_5", ""}, {"json", "P1", "", ""}, {"", "SDS_P1", "pm10", ""},
+		{"sensor-community", "BME280_pressure", "pressure", "Pa"}, {"tasmota", "BME280.Pressure", "pressure", "hPa"},
+		{"sensor-community", "noise_LAeq", "noise_leq", ""}, {"opensensemap", "rel. Luftfeuchte", "humidity", ""}, {"opensensemap", "Luftdruck", "pressure", ""},
+		{"ecowitt", "tempf", "temperature", "[degF]"}, {"json", "tempf", "temperature", "[degF]"}, {"ecowitt", "baromrelin", "sea_level_pressure", "[in_i'Hg]"},
+		{"ecowitt", "windspeedmph", "wind_speed", "[mi_i]/h"}, {"ecowitt", "dailyrainin", "rainfall_day", "[in_i]"}, {"ecowitt", "temp3f", "probe_temperature", "[degF]"},
+		{"tasmota", "ENERGY.Power", "power", "W"}, {"tasmota", "ENERGY.ApparentPower", "apparent_power", "V.A"}, {"zigbee2mqtt", "power", "power", "W"},
+		{"json", "power", "power", ""}, {"zigbee2mqtt", "linkquality", "link_quality", ""}, {"zigbee2mqtt", "contact", "contact_closed", ""},
+		{"meshtastic", "pm10_standard", "pm1", ""}, {"meshtastic", "voltage", "battery_voltage", "V"}, {"json", "voltage", "voltage", ""},
+		{"meshtastic", "barometric_pressure", "pressure", ""}, {"meshtastic", "airUtilTx", "air_util_tx", ""},
+		{"ttn", "BatV", "battery_voltage", ""}, {"ttn", "Bat_mV", "battery_voltage", "mV"}, {"chirpstack", "Distance", "distance", "mm"}, {"ttn", "TempC_SHT", "temperature", ""},
+		{"ngsi-ld", "relativeHumidity", "humidity", "1"}, {"json", "relativeHumidity", "humidity", ""}, {"ngsi-ld", "no", "nitric_oxide", ""}, {"ngsi-ld", "NO2", "no2", ""},
+		{"ngsi-ld", "LAeq", "noise_leq", ""}, {"ngsi-ld", "airQualityIndex", "aqi", ""}, {"ngsi-ld", "availableSpotNumber", "parking_free", ""},
+		{"usgs", "00060", "flow", "[ft_i]3/s"}, {"usgs", "00010", "water_temperature", ""}, {"json", "00060", "", ""}, {"ea-flood", "level/Stage", "water_level", "m"},
+		{"sl651", "Z", "water_level", ""}, {"sl651", "39", "water_level", ""}, {"sl651", "PJ", "rainfall", ""}, {"sl651", "VT", "supply_voltage", ""}, {"json", "Z", "", ""},
+		{"geohazard", "gpsTotalX", "gnss_east", ""}, {"geohazard", "LF", "crack", ""}, {"geohazard", "gX", "acceleration_x", "[g]"},
+		{"cnemc", "o3_8h_24h", "o3_8h", ""}, {"cnemc", "pm2_5_24h", "pm2_5_24h", ""}, {"cnemc", "aqi", "aqi", ""},
+		{"", "windSpeed", "wind_speed", ""}, {"", "WindSpeed", "wind_speed", ""}, {"", "pm10", "pm10", ""}, {"", "pm1_0", "pm1", ""}, {"", "rssi", "signal", ""}, {"", "loRaSNR", "snr", ""},
+		{"", "困人", "lift_trapped", ""}, {"", "内涝水深", "water_depth", ""}, {strings.Repeat("p", 1000), "P1", "", ""}, {"usgs", "", "", ""}, {"usgs", strings.Repeat("0", 200), "", ""},
+	} {
+		m, ok := c.Mean(tc.protocol, tc.name)
+		if ok != (tc.want != "") || ok && (string(m.Property.Code) != tc.want || m.Unit != tc.unit) {
+			t.Errorf("%.20s/%.20s = %+v, want %s in %q", tc.protocol, tc.name, m, tc.want, tc.unit)
+		}
+	}
+}
+
 func TestCatalogueIndexesAgree(t *testing.T) {
 	c := loadCatalogue(t)
-	if n := len(c.All()); n < 45 {
+	if n := len(c.All()); n < 160 {
 		t.Fatalf("only %d properties", n)
 	}
-	sectors := map[string]int{}
+	sectors, judged := map[string]int{}, 0
 	for _, p := range c.All() {
 		sectors[p.Sector]++
+		if p.Rate > 0 && p.Still > 0 {
+			judged++
+		}
 		if q, ok := c.ByNumber(p.Number); !ok || q.Code != p.Code {
 			t.Errorf("ByNumber(%d) = %v, %v, want %s", p.Number, q, ok, p.Code)
 		}
@@ -67,11 +102,27 @@ func TestCatalogueIndexesAgree(t *testing.T) {
 				t.Errorf("%s: break %v outside %v to %v", p.Code, b, p.Min, p.Max)
 			}
 		}
-	}
-	for _, s := range strings.Fields("air weather water slope fire gas kitchens lifts traffic noise electricity soil radiation") {
-		if sectors[s] == 0 {
-			t.Errorf("sector %s has no property", s)
+		if len(p.Breaks) == 0 {
+			t.Errorf("%s: no breaks: its map has one colour", p.Code)
 		}
+		if p.Resolution > p.Max-p.Min {
+			t.Errorf("%s: resolution %v in a range of %v to %v", p.Code, p.Resolution, p.Min, p.Max)
+		}
+		if p.Unit == "1" && p.Still > 0 {
+			t.Errorf("%s: states and counts may stay as they are", p.Code)
+		}
+	}
+	for _, s := range sectorNames {
+		if sectors[s] < 2 {
+			t.Errorf("sector %s has %d properties", s, sectors[s])
+		}
+		delete(sectors, s)
+	}
+	for s := range sectors {
+		t.Errorf("sector %s is not among those the map has words for", s)
+	}
+	if judged < 30 {
+		t.Errorf("only %d properties have both rate and still", judged)
 	}
 	if _, ok := c.ByNumber(0); ok {
 		t.Error("number 0 means not in the catalogue")
@@ -81,35 +132,83 @@ func TestCatalogueIndexesAgree(t *testing.T) {
 	}
 }
 
-// The numbers are written in logs and tables: a change here is a change of format.
-func TestCatalogueNumbersAreStable(t *testing.T) {
+// sectorNames are the words of web/src/lib/words.ts ("sector.").
+var sectorNames = strings.Fields(`air weather rain water hydrology slope structure fire electricity energy gas hazard kitchens flue lifts traffic
+	people noise light waste soil radiation indoor equipment`)
+
+// Every scene that a city asks for has what its sensors observe.
+func TestCatalogueCoversTheScenes(t *testing.T) {
 	c := loadCatalogue(t)
-	for code, n := range map[PropertyCode]PropertyNumber{"pm2_5": 1, "co": 5, "temperature": 20, "water_level": 40,
-		"crack": 65, "methane": 85, "oil_fume": 95, "traffic_speed": 110, "noise": 120, "voltage": 130, "battery": 180} {
-		if p, ok := c.ByCode(code); !ok || p.Number != n {
-			t.Errorf("%s: %+v, want number %d", code, p, n)
+	for scene, codes := range map[string]string{
+		"air": "pm2_5 pm10 so2 no2 co o3 voc aqi", "water": "ph dissolved_oxygen cod ammonia_nitrogen total_phosphorus turbidity residual_chlorine",
+		"hydrology": "water_level flow flow_velocity reservoir_level gate_opening water_depth sewer_level sediment", "rain": "rainfall rain_intensity rainfall_hour rainfall_day",
+		"noise": "noise noise_leq noise_l10 noise_l90 noise_day", "traffic": "traffic_speed traffic_volume traffic_occupancy vehicle_queue parking_free",
+		"slope":     "crack tilt displacement gnss_east gnss_north gnss_up soil_moisture infrasound pore_pressure mud_level",
+		"structure": "strain vibration_velocity settlement deflection cable_force", "gas": "methane gas_pressure gas_flow gas_alarm valve_state",
+		"fire water": "hydrant_pressure fire_pool_level sprinkler_pressure fire_pump_state", "electrical fire": "residual_current cable_temperature arc_fault",
+		"lift": "lift_speed lift_floor lift_door lift_trapped", "kitchen fume": "oil_fume fume_particulate fan_state purifier_state",
+		"hazardous gas": "h2s chlorine co_ppm nh3_ppm hydrogen_cyanide", "waste": "bin_level bin_overflow bin_temperature", "light": "illuminance lamp_state lamp_dimming",
+		"energy": "power energy reactive_power load_factor", "people flow": "crowd people_in people_out people_density",
+		"citizens' and LoRaWAN devices": "battery battery_voltage signal snr illuminance uv_index wind_speed pressure",
+	} {
+		for code := range strings.FieldsSeq(codes) {
+			if _, ok := c.ByCode(PropertyCode(code)); !ok {
+				t.Errorf("%s: no %s", scene, code)
+			}
 		}
 	}
 }
 
+// The numbers are written in logs and tables: a change here is a change of format. New lines are added, none is taken.
+func TestCatalogueNumbersAreStable(t *testing.T) {
+	c := loadCatalogue(t)
+	text, err := os.ReadFile("testdata/property-numbers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(text)) {
+		lines++
+		var n PropertyNumber
+		var code PropertyCode
+		if _, err := fmt.Sscan(line, &n, &code); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if p, ok := c.ByNumber(n); !ok || p.Code != code {
+			t.Errorf("number %d: %+v, want %s", n, p, code)
+		}
+	}
+	if lines != len(c.All()) {
+		t.Errorf("%d numbers are written down, the catalogue has %d properties: add the new ones", lines, len(c.All()))
+	}
+}
+
 func TestCatalogueRefuses(t *testing.T) {
-	const head = "number,code,name_zh,name_en,unit,resolution,min,max,worse,sector,breaks,hj212,aliases\n"
+	const head = "number,code,name_zh,name_en,unit,resolution,min,max,rate,still,worse,sector,breaks,hj212,aliases\n"
 	for name, text := range map[string]string{
 		"empty":             "",
 		"columns":           "number,code\n1,a\n",
-		"number zero":       head + "0,a,甲,A,1,1,0,1,high,s,,,\n",
-		"number twice":      head + "1,a,甲,A,1,1,0,1,high,s,,,\n1,b,乙,B,1,1,0,1,high,s,,,\n",
-		"alias twice":       head + "1,a,甲,A,1,1,0,1,high,s,,,x\n2,b,乙,B,1,1,0,1,high,s,,,X\n",
-		"hj twice":          head + "1,a,甲,A,1,1,0,1,high,s,,02:1,\n2,b,乙,B,1,1,0,1,high,s,,02:1,\n",
-		"hj no unit":        head + "1,a,甲,A,1,1,0,1,high,s,,02,\n",
-		"worse":             head + "1,a,甲,A,1,1,0,1,up,s,,,\n",
-		"range":             head + "1,a,甲,A,1,1,1,1,high,s,,,\n",
-		"breaks fall":       head + "1,a,甲,A,1,1,0,9,high,s,2 1,,\n",
-		"break a word":      head + "1,a,甲,A,1,1,0,9,high,s,x,,\n",
-		"min a word":        head + "1,a,甲,A,1,1,x,9,high,s,,,\n",
-		"no unit":           head + "1,a,甲,A,,1,0,1,high,s,,,\n",
+		"number zero":       head + "0,a,甲,A,1,1,0,1,,,high,s,,,\n",
+		"number twice":      head + "1,a,甲,A,1,1,0,1,,,high,s,,,\n1,b,乙,B,1,1,0,1,,,high,s,,,\n",
+		"alias twice, _":    head + "1,a,甲,A,1,1,0,1,,,high,s,,,x_y\n2,b,乙,B,1,1,0,1,,,high,s,,,xY\n",
+		"scoped twice":      head + "1,a,甲,A,1,1,0,1,,,high,s,,,p/x\n2,b,乙,B,1,1,0,1,,,high,s,,,p/X\n",
+		"alias unit":        head + "1,a,甲,A,m,1,0,1,,,high,s,,,x:s\n",
+		"alias no unit":     head + "1,a,甲,A,m,1,0,1,,,high,s,,,x:\n",
+		"alias no name":     head + "1,a,甲,A,m,1,0,1,,,high,s,,,p/\n",
+		"hj unit":           head + "1,a,甲,A,m,1,0,1,,,high,s,,02:s,\n",
+		"rate":              head + "1,a,甲,A,m,1,0,1,-1,,high,s,,,\n",
+		"still":             head + "1,a,甲,A,m,1,0,1,,x,high,s,,,\n",
+		"alias twice":       head + "1,a,甲,A,1,1,0,1,,,high,s,,,x\n2,b,乙,B,1,1,0,1,,,high,s,,,X\n",
+		"hj twice":          head + "1,a,甲,A,1,1,0,1,,,high,s,,02:1,\n2,b,乙,B,1,1,0,1,,,high,s,,02:1,\n",
+		"hj no unit":        head + "1,a,甲,A,1,1,0,1,,,high,s,,02,\n",
+		"worse":             head + "1,a,甲,A,1,1,0,1,,,up,s,,,\n",
+		"range":             head + "1,a,甲,A,1,1,1,1,,,high,s,,,\n",
+		"breaks fall":       head + "1,a,甲,A,1,1,0,9,,,high,s,2 1,,\n",
+		"break a word":      head + "1,a,甲,A,1,1,0,9,,,high,s,x,,\n",
+		"min a word":        head + "1,a,甲,A,1,1,x,9,,,high,s,,,\n",
+		"no unit":           head + "1,a,甲,A,,1,0,1,,,high,s,,,\n",
 		"fields":            head + "1,a\n",
-		"nan in resolution": head + "1,a,甲,A,1,NaN,0,1,high,s,,,\n",
+		"nan in resolution": head + "1,a,甲,A,1,NaN,0,1,,,high,s,,,\n",
 	} {
 		if _, err := ParseCatalogue(strings.NewReader(text)); !errors.Is(err, ErrCatalogue) {
 			t.Errorf("%s: %v", name, err)
@@ -124,6 +223,7 @@ func TestCatalogueLookupDoesNotAllocate(t *testing.T) {
 		c.HJ212("e20201")
 		c.ByCode("pm10")
 		c.ByNumber(3)
+		c.Mean("usgs", "00060")
 	}); n != 0 {
 		t.Errorf("%v allocations a look-up", n)
 	}

@@ -1,5 +1,7 @@
 package sensor
 
+import "time"
+
 // PropertyCode is the catalogue's short name of an ObservedProperty, such as "pm2_5".
 type PropertyCode string
 
@@ -16,7 +18,9 @@ type ObservedProperty struct {
 	Resolution float64        `json:"resolution"` // what a usual instrument can tell apart
 	Min        float64        `json:"min"`        // plausible range; outside: Quality bit OutOfRange
 	Max        float64        `json:"max"`
-	Worse      string         `json:"worse"` // high, low or both
+	Rate       float64        `json:"rate,omitempty"`     // plausible change a second, over at least a minute; 0: not judged
+	Still      time.Duration  `json:"still_ns,omitempty"` // how long it may stay the same; 0: not judged
+	Worse      string         `json:"worse"`              // high, low or both
 	Sector     string         `json:"sector"`
 	Breaks     []float64      `json:"breaks"`          // rising thresholds of the legend
 	HJ212      []string       `json:"hj212,omitempty"` // codes of HJ 212-2017 and -2005 that mean this property

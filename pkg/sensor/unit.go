@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // ErrUnit: a unit that situ cannot read, or two units that measure different things.
@@ -37,7 +38,7 @@ const (
 	acidity
 	nephelometric
 	explosiveLimit
-	soundPressure
+	decibel
 	milliwattLevel
 )
 
@@ -46,7 +47,10 @@ func (u Unit) String() string { return u.code }
 
 // Sole reports whether no other unit measures the same thing in practice (counts, switches, pH, turbidity, decibels), so
 // that a source which names no unit can only have meant this one.
-func (u Unit) Sole() bool { return u.code == "1" || u.dim.kind != plain }
+func (u Unit) Sole() bool {
+	annotated := u.dim == dimension{} && u.exp == 0 && u.num == u.den && strings.HasPrefix(u.code, "{")
+	return u.code == "1" || annotated || u.dim.kind != plain
+}
 
 // Conversion turns results of one unit into another: y = x*factor + offset.
 type Conversion struct {

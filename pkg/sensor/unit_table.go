@@ -63,6 +63,7 @@ var unitAtoms = map[string]unitAtom{
 	"%":   atom(false, 1, 1, -2, dimension{}), "[ppth]": atom(false, 1, 1, -3, dimension{}), "[ppm]": atom(false, 1, 1, -6, dimension{}),
 	"[ppb]":    atom(false, 1, 1, -9, dimension{}),
 	"[g]":      atom(true, 980665, 1, -5, dimension{length: 1, time: -2}), // standard acceleration of free fall
+	"mol":      atom(true, 60221367, 1, 16, dimension{}),                  // UCUM counts: 6.0221367 10*23
 	"[car_Au]": atom(false, 1, 24, 0, dimension{}),
 }
 
@@ -80,8 +81,8 @@ func special(code string) (Unit, bool) {
 		u.dim.kind = nephelometric
 	case "%{LEL}":
 		u.dim.kind, u.exp = explosiveLimit, -2
-	case "dB[SPL]":
-		u.dim.kind = soundPressure
+	case "dB[SPL]", "dB{snr}": // payloads call both dB
+		u.dim.kind = decibel
 	case "dB{mW}":
 		u.dim.kind = milliwattLevel
 	default:
@@ -107,7 +108,8 @@ var unitSpellings = map[string]string{
 	"ug/m3": "ug/m3", "mg/m3": "mg/m3", "mg/l": "mg/L", "ug/l": "ug/L", "hpa": "hPa", "kpa": "kPa", "km/h": "km/h", "m/s": "m/s",
 	"m3/h": "m3/h", "m3/s": "m3/s", "l/s": "L/s", "l/min": "L/min", "us/cm": "uS/cm", "ms/cm": "mS/cm", "usv/h": "uSv/h", "bq/m3": "Bq/m3",
 	"w/m2": "W/m2", "mm/h": "mm/h", "metre": "m", "meter": "m", "meters": "m", "hz": "Hz", "count": "1", "counts": "1", "bool": "1",
-	"千瓦时": "kW.h", "辆/小时": "{veh}/h", "veh/h": "{veh}/h",
+	"kN": "kN", "VA": "V.A", "kVA": "kV.A", "var": "V.A{reactive}", "kvar": "kV.A{reactive}", "%EL": "%", "rpm": "/min", "cpm": "/min",
+	"千瓦时": "kW.h", "转/分钟": "/min", "[色]度": "{Hazen}", "辆/小时": "{veh}/h", "veh/h": "{veh}/h",
 }
 
 // unitReplacer rewrites characters and Chinese unit words piece by piece; longer words stand before shorter ones.

@@ -29,7 +29,8 @@ func TestConversion(t *testing.T) {
 		{"mS/cm", "uS/cm", 1.4, 1400}, {"uS/m", "uS/cm", 100, 1}, {"NTU", "{NTU}", 13.1, 13.1}, {"L/m2", "mm", 4.2, 4.2}, {"[in_i]", "mm", 1, 25.4},
 		{"dB(A)", "dB[SPL]", 50.1, 50.1}, {"dBm", "dB{mW}", -90, -90}, {"rad", "deg", math.Pi, 180}, {"'", "deg", 30, 0.5},
 		{"kWh", "kW.h", 3, 3}, {"J", "kW.h", 3.6e6, 1}, {"nSv/h", "uSv/h", 90, 0.09}, {"ug.m-3", "ug/m3", 9, 9}, {"{cars}/h", "{veh}/h", 9, 9},
-		{"{veh}/min", "{veh}/h", 2, 120}, {"[g]", "m/s2", 1, 9.80665}, {"(mg)/(m3)", "ug/m3", 1, 1000}, {"/h", "Hz", 3600, 1},
+		{"{veh}/min", "{veh}/h", 2, 120}, {"[g]", "m/s2", 1, 9.80665}, {"(mg)/(m3)", "ug/m3", 1, 1000}, {"/h", "Hz", 3600, 1}, {"kN", "N", 2, 2000}, {"kn", "m/s", 10, 5.14444444444}, {"kvar", "kV.A{reactive}", 3, 3}, {"VA", "kV.A", 92, 0.092},
+		{"dB", "dB{snr}", -7, -7}, {"rpm", "/min", 1450, 1450}, {"umol/(m2.s)", "mmol/(m2.s)", 400, 0.4}, {"[ft_i]3/s", "m3/s", 974, 27.5806085806},
 		{"ug/m^3", "ug/m3", 1, 1}, {"KM/H", "km/h", 5, 5}, {"m/s", "km/h", 1e300, 3.6e300}, {"m", "mm", -1e-300, -1e-297}, {"m", "mm", 0, 0},
 	} {
 		c, err := NewConversion(tc.from, tc.to)
@@ -95,7 +96,8 @@ func TestConversionKeepsDecimals(t *testing.T) {
 }
 
 func TestCatalogueUnitsAreUCUM(t *testing.T) {
-	for _, p := range loadCatalogue(t).All() {
+	c := loadCatalogue(t)
+	for _, p := range c.All() {
 		u, err := ParseUnit(p.Unit)
 		if err != nil {
 			t.Errorf("%s: %v", p.Code, err)
@@ -103,7 +105,7 @@ func TestCatalogueUnitsAreUCUM(t *testing.T) {
 			t.Errorf("%s: unit %q is a spelling of %q", p.Code, p.Unit, u)
 		}
 		for _, code := range p.HJ212 {
-			h, ok := loadCatalogue(t).HJ212(code)
+			h, ok := c.HJ212(code)
 			if _, err := NewConversion(h.Unit, p.Unit); !ok || err != nil {
 				t.Errorf("%s: %s: %v", p.Code, code, err)
 			}
@@ -112,7 +114,7 @@ func TestCatalogueUnitsAreUCUM(t *testing.T) {
 }
 
 func TestSole(t *testing.T) {
-	for code, want := range map[string]bool{"1": true, "[pH]": true, "dB[SPL]": true, "{NTU}": true, "ug/m3": false, "%": false, "Cel": false} {
+	for code, want := range map[string]bool{"1": true, "[pH]": true, "dB[SPL]": true, "{NTU}": true, "{Hazen}": true, "{veh}/h": false, "ug/m3": false, "%": false, "Cel": false} {
 		u, err := ParseUnit(code)
 		if err != nil || u.Sole() != want {
 			t.Errorf("%s: %v, %v", code, u.Sole(), err)
