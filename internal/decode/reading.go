@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -26,6 +27,7 @@ var (
 	ErrTime        = errors.New("time cannot be read")
 	ErrBound       = errors.New("payload exceeds a bound")
 	ErrEmpty       = errors.New("payload is empty")
+	ErrPlugin      = errors.New("the plug-in decoder failed")
 )
 
 // Reading is one value as its source said it.
@@ -89,6 +91,15 @@ type Settings struct {
 	CRC      string `json:"crc,omitempty" yaml:"crc"`           // strict, variants (known wrong ones pass, flagged) or off
 	Encoding string `json:"encoding,omitempty" yaml:"encoding"` // "" = UTF-8
 	Strict   bool   `json:"strict,omitempty" yaml:"strict"`     // refuse the deviations that the protocol's package names
+	Plugin   Plugin `json:"plugin,omitzero" yaml:"plugin"`      // of protocol wasm
+}
+
+// Plugin is a decoder in WebAssembly, and its bounds.
+type Plugin struct {
+	File   string        `json:"file" yaml:"file"`
+	SHA256 string        `json:"sha256,omitempty" yaml:"sha256"` // hexadecimal; "" = whatever the file holds
+	Memory int           `json:"memory,omitempty" yaml:"memory"` // MiB of one instance; 0 = 16
+	Time   time.Duration `json:"time,omitempty" yaml:"time"`     // for one payload; 0 = 100 ms
 }
 
 // Error says where in a payload decoding stopped, and why.
@@ -123,6 +134,7 @@ func ReasonOf(err error) sensor.Reason {
 		{ErrUnsupported, sensor.ReasonUnsupported}, {ErrEncoding, sensor.ReasonEncoding},
 		{ErrNumber, sensor.ReasonNumber}, {ErrPosition, sensor.ReasonPosition},
 		{ErrTime, sensor.ReasonTime}, {ErrBound, sensor.ReasonBound}, {ErrEmpty, sensor.ReasonEmpty},
+		{ErrPlugin, sensor.ReasonPlugin},
 	} {
 		if errors.Is(err, c.err) {
 			return c.reason

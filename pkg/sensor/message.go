@@ -112,6 +112,7 @@ const (
 	ReasonTime        Reason = "time"         // before 2000 or more than 10 minutes ahead: quarantined
 	ReasonACL         Reason = "acl"          // the client may not publish there
 	ReasonBound       Reason = "bound"        // too many values, too deep, too long
+	ReasonPlugin      Reason = "plugin"       // the source's own decoder stopped, or broke its bounds
 	ReasonHeartbeat   Reason = "heartbeat"    // counted reason to be empty
 	ReasonCommand     Reason = "command"      // counted reason to be empty: a command or answer, no data
 	ReasonBirth       Reason = "birth"        // counted reason to be empty

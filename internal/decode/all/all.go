@@ -8,6 +8,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/ttn"
+	"github.com/situ-city/situ/internal/decode/wasm"
 )
 
 // Protocols gives every protocol, each under the name that ends its topics.
@@ -17,5 +18,6 @@ func Protocols() []decode.Protocol {
 		hj212.Protocol(),
 		json.Protocol(),
 		ttn.Protocol(),
+		wasm.Protocol(),
 	}
 }
