@@ -37,6 +37,7 @@ type Reading struct {
 	Property    string           // the name to look up: Key without its statistic, e.g. "a34004"
 	Statistic   sensor.Statistic //
 	Time        int64            // phenomenonTime, Unix ms UTC; 0 = the payload has none
+	FromArrival int64            // counts if Time is 0: ms from the arrival to when it held; of sources that know only how long ago
 	ResultTime  int64            // Unix ms UTC; 0 = same as Time
 	Number      float64          // the result, unless Text is set
 	Text        string           // results that are words

@@ -10,7 +10,7 @@
 //   - Thing: the one the topic names. If it names none ("owner/-"), or one that is not registered, the serial inside the
 //     frame is looked up among the owner's Things. A retired Thing is refused. An unknown one is refused (reason thing),
 //     or with AutoRegister used at once and declared.
-//   - Time, judged against arrival: none gives arrival and NoTime; before 2000 or more than 10 minutes ahead is
+//   - Time, judged against arrival: none gives arrival (or so long before it as the payload says) and NoTime; before 2000 or more than 10 minutes ahead is
 //     quarantined (reason time); more than a minute ahead is ClockSkew; older than two days goes to backfill and is Late.
 //   - Number: NaN and infinities are refused (reason number). Words are kept as text, with NaN as result.
 //   - Property: the one the owner declared for the source key; else by the catalogue (code, alias, HJ 212 code). An
@@ -194,7 +194,7 @@ func (n *Normalizer) time(o *sensor.Observation, r *decode.Reading) (*sensor.Mes
 	arrival := n.live.Arrival
 	o.PhenomenonTime, o.ResultTime = r.Time, r.ResultTime
 	if o.PhenomenonTime == 0 {
-		o.PhenomenonTime = arrival
+		o.PhenomenonTime = arrival + r.FromArrival
 		o.Quality |= sensor.NoTime
 	}
 	if o.ResultTime == 0 {

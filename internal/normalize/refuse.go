@@ -52,7 +52,10 @@ func (n *Normalizer) letter(id sensor.ThingID, field string, why *refusal) {
 
 func (n *Normalizer) badTime(r *decode.Reading) *refusal {
 	what, ms := "time", r.Time
-	if ok := ms <= n.live.Arrival+maxAhead && (ms == 0 || ms >= year2000); ok {
+	if ms == 0 {
+		ms = n.live.Arrival + r.FromArrival
+	}
+	if ok := ms <= n.live.Arrival+maxAhead && ms >= year2000; ok {
 		what, ms = "result time", r.ResultTime
 	}
 	where := n.src.Zone

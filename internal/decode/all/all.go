@@ -7,6 +7,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/chirpstack"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
+	"github.com/situ-city/situ/internal/decode/senml"
 	"github.com/situ-city/situ/internal/decode/thingsboard"
 	"github.com/situ-city/situ/internal/decode/ttn"
 	"github.com/situ-city/situ/internal/decode/wasm"
@@ -18,6 +19,8 @@ func Protocols() []decode.Protocol {
 		chirpstack.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
+		senml.CBOR(),
+		senml.JSON(),
 		thingsboard.Protocol(),
 		ttn.Protocol(),
 		wasm.Protocol(),

@@ -38,6 +38,7 @@ type reading struct {
 	Property   string        `json:"property,omitempty"`
 	Statistic  string        `json:"statistic,omitempty"` // unless instant
 	Time       string        `json:"time,omitempty"`
+	From       int64         `json:"from_arrival_ms,omitempty"`
 	ResultTime string        `json:"result_time,omitempty"`
 	Number     *float64      `json:"number,omitempty"`
 	Text       string        `json:"text,omitempty"`
@@ -150,7 +151,7 @@ func outcomeOf(d decode.Decoder, payload []byte) (o outcome) {
 func readingOf(r decode.Reading) reading {
 	g := reading{
 		Serial: r.Serial, Key: r.Key, Property: r.Property, Text: r.Text, Unit: r.Unit,
-		Time: moment(r.Time), ResultTime: moment(r.ResultTime),
+		Time: moment(r.Time), From: r.FromArrival, ResultTime: moment(r.ResultTime),
 	}
 	if r.Err != nil {
 		g.Error, g.Reason = r.Err.Error(), decode.ReasonOf(r.Err)
