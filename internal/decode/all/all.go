@@ -8,6 +8,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/senml"
+	"github.com/situ-city/situ/internal/decode/sl651"
 	"github.com/situ-city/situ/internal/decode/thingsboard"
 	"github.com/situ-city/situ/internal/decode/ttn"
 	"github.com/situ-city/situ/internal/decode/wasm"
@@ -22,6 +23,7 @@ func Protocols() []decode.Protocol {
 		senml.CBOR(),
 		senml.JSON(),
 		thingsboard.Protocol(),
+		sl651.Protocol(),
 		ttn.Protocol(),
 		wasm.Protocol(),
 	}
