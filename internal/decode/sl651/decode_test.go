@@ -55,6 +55,32 @@ func TestElements(t *testing.T) {
 	}
 }
 
+// What the catalogue takes an element for can be counted in the element's unit, and the commonest are known.
+func TestElementsInTheCatalogue(t *testing.T) {
+	catalogue, err := sensor.LoadCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range elements {
+		m, ok := catalogue.Mean(protocol, e.name)
+		if !ok || e.unit == "" {
+			continue
+		}
+		if _, err := sensor.NewConversion(e.unit, m.Property.Unit); err != nil {
+			t.Errorf("%s is taken for %s: %v", e.name, m.Property.Code, err)
+		}
+	}
+	for name, want := range map[string]sensor.PropertyCode{
+		"Z": "water_level", "PJ": "rainfall", "PT": "rainfall_total", "VT": "supply_voltage", "Q": "flow", "P1": "rainfall_hour",
+		"DRP": "rainfall_5min", "H": "groundwater_depth", "HW": "wave_height", "GH": "gate_opening", "GTP": "ground_temperature",
+		"ZU": "reservoir_level", "ZB": "downstream_level", "M10": "soil_moisture", "UC": "wind_direction", "CD": "cadmium",
+	} {
+		if m, ok := catalogue.Mean(protocol, name); !ok || m.Property.Code != want {
+			t.Errorf("%s is taken for %+v, want %s", name, m.Property, want)
+		}
+	}
+}
+
 // river is a frame of a river station.
 func river(t testing.TB, body ...byte) Frame {
 	t.Helper()
