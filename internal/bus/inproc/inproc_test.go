@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -280,6 +281,26 @@ func TestSpoolOfALowerEpochIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.open(t)
+}
+
+// A commit that is written and not synced outlives kill -9, and no other test would notice. Linux takes what is written to
+// the null device and refuses to sync it.
+func TestCommitIsSynced(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("not run: what the null device says to a sync is known of Linux; run it there")
+	}
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c := &commitFile{path: os.DevNull, f: f, rewriteAt: rewriteAt}
+	if err := c.load(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.append(commit{Part: 1, Offset: 5}); err == nil || c.failed == nil {
+		t.Errorf("a commit that cannot be synced is done: %v, %v", err, c.failed)
+	}
 }
 
 func TestCommitFile(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,29 @@ func testNewerTables(t *testing.T, f *fixture) {
 	err := f.Migrate(t.Context())
 	if !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "9999_from_tomorrow.sql") {
 		t.Errorf("%v, want ErrSchema naming the file", err)
+	}
+}
+
+// Positions move when a block is stored, so what is stored has to be on the disk; and only a window keeps tokens.
+func testSynced(t *testing.T, f *fixture) {
+	f.migrate(t)
+	tables := "FROM system.tables WHERE database = '" + f.db + "' AND engine LIKE '%MergeTree'"
+	if n := f.number(t, "SELECT count() "+tables); n < 10 {
+		t.Errorf("%d tables", n)
+	}
+	var bad []string
+	if err := f.conn.QueryRow(t.Context(), "SELECT groupArray(name) "+tables+
+		" AND NOT (create_table_query LIKE '%fsync_after_insert = 1%' AND create_table_query LIKE '%fsync_part_directory = 1%')").Scan(&bad); err != nil {
+		t.Fatal(err)
+	}
+	bad = slices.DeleteFunc(bad, func(name string) bool { // copies of the registry, which are made anew at each start
+		return slices.Contains([]string{"thing_versions", "datastream_versions", "property_versions"}, name)
+	})
+	if len(bad) > 0 {
+		t.Errorf("inserts into %v are not synced", bad)
+	}
+	if n := f.number(t, "SELECT count() "+tables+" AND name = 'observations' AND create_table_query LIKE '%deduplication_window = 10000%'"); n != 1 {
+		t.Error("observations remembers no tokens")
 	}
 }
 

@@ -26,6 +26,7 @@ func Run(t *testing.T, backend Backend) {
 		{"MigrateTwiceAndAfterACrash", testMigrate},
 		{"NewerTablesAreRefused", testNewerTables},
 		{"EveryColumnIsExplained", testComments},
+		{"EveryTableIsSynced", testSynced},
 		{"ResultsComeBackBitForBit", testResults},
 		{"EveryFieldOfARowComesBack", testRow},
 		{"CellIsComputedFromPosition", testCell},
