@@ -84,7 +84,8 @@ func (c sqlCmd) Run(ctx context.Context) error {
 
 type registerCmd struct {
 	server
-	File string `arg:"" help:"CSV file with a header; '-' reads standard input."`
+	File  string `arg:"" help:"CSV file with a header; '-' reads standard input."`
+	Model string `help:"Model of the sensors whose row names none (column model; GET /v1/models lists them): it fills in what a row leaves empty."`
 }
 
 func (registerCmd) Help() string {
@@ -92,8 +93,11 @@ func (registerCmd) Help() string {
   id,title,class,grade,lon,lat,crs,division,serial,interval,properties
   ecology/air-1,South gate,government,open,106.5516,29.5630,GCJ02,500103,Y8011,60s,pm2_5;pm10
 
+A column model (dragino/lht65) fills in the Datastreams, units, intervals and ranges that a row leaves empty.
+
 Examples:
   situ register things.csv
+  situ register --model sds011 citizens.csv
   SITU_ADMIN_KEY=situ_admin_... situ register - < things.csv`
 }
 
@@ -116,16 +120,20 @@ func (c registerCmd) Run(ctx context.Context) error {
 		defer f.Close()
 		in = f
 	}
-	verdicts, err := c.register(ctx, in)
+	verdicts, err := c.register(ctx, in, c.Model)
 	if err != nil {
 		return err
 	}
 	return report(verdicts)
 }
 
-// register sends a CSV register and gives one verdict a row.
-func (s server) register(ctx context.Context, csv io.Reader) ([]verdict, error) {
-	res, err := s.do(ctx, http.MethodPost, "/v1/register", csv)
+// register sends a CSV register and gives one verdict a row. model is that of rows that name none.
+func (s server) register(ctx context.Context, csv io.Reader, model string) ([]verdict, error) {
+	path := "/v1/register"
+	if model != "" {
+		path += "?" + url.Values{"model": {model}}.Encode()
+	}
+	res, err := s.do(ctx, http.MethodPost, path, csv)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +147,7 @@ func (s server) register(ctx context.Context, csv io.Reader) ([]verdict, error) 
 
 // registerAll is register where every row must be taken.
 func (s server) registerAll(ctx context.Context, csv io.Reader) error {
-	verdicts, err := s.register(ctx, csv)
+	verdicts, err := s.register(ctx, csv, "")
 	for _, v := range verdicts {
 		if v.Error != "" {
 			return fmt.Errorf("%s: %s", v.Thing, v.Error)

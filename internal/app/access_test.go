@@ -156,7 +156,7 @@ func TestUnknownPathsAreClosed(t *testing.T) {
 // On a loopback server for everybody, the map is open; writes, SQL and what is not the map's still need the key.
 func TestOpenServerStillAsks(t *testing.T) {
 	r := run(t, apptest.Dir(t), func(c *Config) { open(c); noHistory(c) })
-	reads := []string{"GET /v1/status", "GET /v1/things", "GET /v1/properties", "GET /tiles/pm2_5.json", "GET /openapi.json", "GET /metrics", "GET /"}
+	reads := []string{"GET /v1/status", "GET /v1/things", "GET /v1/properties", "GET /v1/models", "GET /tiles/pm2_5.json", "GET /openapi.json", "GET /metrics", "GET /"}
 	for _, route := range routes(t, r) {
 		method, path, _ := strings.Cut(route, " ")
 		if path == "/live" {

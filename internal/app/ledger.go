@@ -53,7 +53,7 @@ func (p *process) openLedger(ctx context.Context) error {
 		return err
 	}
 	p.registry, err = registry.Open(ctx, address, registry.Options{
-		Logger: p.logger, Clock: failpoint.Now, Catalogue: p.catalogue, Divisions: p.divisions, CellAt: cellAt, Password: password,
+		Logger: p.logger, Clock: failpoint.Now, Catalogue: p.catalogue, Models: p.models, Divisions: p.divisions, CellAt: cellAt, Password: password,
 	})
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type process struct {
 
 	metrics   *prometheus.Registry
 	catalogue *sensor.Catalogue
+	models    *sensor.Models
 	divisions *geo.Divisions
 	registry  *registry.Registry
 	keys      *query.Keys
@@ -120,6 +121,9 @@ func (p *process) openCatalogue(context.Context) (err error) {
 	p.metrics = prometheus.NewRegistry()
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if p.catalogue, err = sensor.LoadCatalogue(); err != nil {
+		return err
+	}
+	if p.models, err = sensor.LoadModels(p.catalogue); err != nil {
 		return err
 	}
 	p.divisions, err = geo.LoadDivisions()

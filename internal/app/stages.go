@@ -277,7 +277,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 		return err
 	}
 	server := query.New(query.Config{
-		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Divisions: p.divisions,
+		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Models: p.models, Divisions: p.divisions,
 		History: func() query.History {
 			if s := p.store.Load(); s != nil {
 				return s

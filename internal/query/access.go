@@ -117,7 +117,7 @@ func needOf(r *http.Request) need {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return needAdmin
 	case p == "/" || p == "/index.html" || p == "/openapi.json" || p == "/metrics",
-		p == "/v1/status", p == "/v1/properties", p == "/v1/divisions", p == "/v1/divisions.geojson",
+		p == "/v1/status", p == "/v1/properties", p == "/v1/models", p == "/v1/divisions", p == "/v1/divisions.geojson",
 		p == "/live", strings.HasPrefix(p, "/tiles/"),
 		strings.HasPrefix(p, "/v1/cells/"), p == "/v1/things", strings.HasPrefix(p, "/v1/things/"), p == "/v1/observations":
 		return needMap

@@ -53,6 +53,7 @@ type Config struct {
 	Registry  *registry.Registry
 	Live      *livestate.State
 	Catalogue *sensor.Catalogue
+	Models    *sensor.Models // nil: there are none
 	Divisions *geo.Divisions
 	History   func() History // nil result: no history now
 	SQL       func() SQL     // nil result: no SQL now

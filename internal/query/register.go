@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -40,6 +41,7 @@ type NewThing struct {
 	Address     string             `json:"address,omitempty"`
 	Serial      string             `json:"serial,omitempty" doc:"MN, devEUI: the Thing's name inside frames"`
 	Scenes      []string           `json:"scenes,omitempty"`
+	Model       string             `json:"model,omitempty" doc:"of the sensor (/v1/models); its Datastreams are taken where none are given"`
 	Datastreams []NewDatastream    `json:"datastreams,omitempty"`
 }
 
@@ -66,6 +68,17 @@ func (s *Server) putThing(ctx context.Context, in *struct{ Body NewThing }) (*bo
 	for i, d := range n.Datastreams {
 		streams[i] = &sensor.Datastream{Property: d.Property, Statistic: d.Statistic, SourceKey: d.SourceKey, Unit: d.Unit,
 			Interval: time.Duration(d.IntervalS * float64(time.Second))}
+	}
+	if n.Model != "" {
+		m, ok := s.model(n.Model)
+		if !ok {
+			return nil, huma.Error422UnprocessableEntity(noModel(n.Model))
+		}
+		if len(streams) == 0 {
+			for _, d := range registry.OfModel(m, n.ID) {
+				streams = append(streams, &d)
+			}
+		}
 	}
 	stored, err := s.cfg.Registry.PutThing(ctx, t, streams...)
 	var field *registry.FieldError
@@ -119,9 +132,29 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusUnprocessableEntity, "not a register", err.Error())
 		return
 	}
+	if name := r.URL.Query().Get("model"); name != "" {
+		if _, ok := s.model(name); !ok {
+			problem(w, http.StatusUnprocessableEntity, "no such model", noModel(name))
+			return
+		}
+		for i := range rows {
+			rows[i].Default(registry.ColModel, name)
+		}
+	}
 	verdicts, err := s.cfg.Registry.RegisterRows(r.Context(), rows)
 	if err != nil {
 		s.cfg.Logger.Error("register", "component", "registry", "err", err) // each row's verdict says whether it was written
 	}
 	writeJSON(w, http.StatusMultiStatus, map[string]any{"rows": verdicts})
+}
+
+func (s *Server) model(name string) (*sensor.Model, bool) {
+	if s.cfg.Models == nil {
+		return nil, false
+	}
+	return s.cfg.Models.Find(name)
+}
+
+func noModel(name string) string {
+	return fmt.Sprintf("model: %.80q is not among those known here; GET /v1/models lists them", name)
 }

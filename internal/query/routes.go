@@ -35,6 +35,7 @@ func (s *Server) routes(api huma.API) {
 	}
 	huma.Register(api, get("/v1/status", "status", "What the situation is, in one line"), s.status)
 	huma.Register(api, get("/v1/properties", "properties", "The observed-property catalogue"), s.properties)
+	huma.Register(api, get("/v1/models", "models", "Sensor models: what each observes, by its maker's data sheet"), s.models)
 	huma.Register(api, get("/v1/divisions", "divisions", "Administrative divisions"), s.divisions)
 	huma.Register(api, get("/v1/cells/{cell}", "cell", "One H3 cell: its numbers by property, and its Things"), s.cell)
 	huma.Register(api, get("/v1/things", "things", "Things, by id"), s.things)
@@ -58,6 +59,23 @@ func (s *Server) status(context.Context, *struct{}) (*body[Status], error) {
 
 func (s *Server) properties(context.Context, *struct{}) (*body[[]sensor.ObservedProperty], error) {
 	return &body[[]sensor.ObservedProperty]{s.cfg.Catalogue.All()}, nil
+}
+
+type modelsInput struct {
+	Query string `query:"q" doc:"only models whose id or name holds this" example:"lht65"`
+}
+
+func (s *Server) models(_ context.Context, in *modelsInput) (*body[[]sensor.Model], error) {
+	found := []sensor.Model{}
+	if s.cfg.Models == nil {
+		return &body[[]sensor.Model]{found}, nil
+	}
+	for _, m := range s.cfg.Models.All() {
+		if q := strings.ToLower(in.Query); strings.Contains(m.ID, q) || strings.Contains(strings.ToLower(m.Name), q) {
+			found = append(found, m)
+		}
+	}
+	return &body[[]sensor.Model]{found}, nil
 }
 
 // DivisionDoc is one line of /v1/divisions.

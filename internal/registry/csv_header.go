@@ -32,6 +32,7 @@ const (
 	ColInterval                 // expected between results: 60, 60s, 5min, 1小时
 	ColMin                      // plausible range of this instrument, in the property's unit
 	ColMax
+	ColModel // of the sensor: fills in what the row leaves empty
 	columns
 )
 
@@ -59,13 +60,14 @@ var columnNames = [columns][]string{
 	ColInterval:   {"interval", "间隔", "上报间隔", "上报周期", "采集间隔", "采集周期"},
 	ColMin:        {"min", "下限", "最小值", "量程下限"},
 	ColMax:        {"max", "上限", "最大值", "量程上限"},
+	ColModel:      {"model", "型号", "设备型号", "传感器型号", "仪器型号"},
 }
 
 // String is the column's own name.
 func (c Column) String() string {
 	if c < columns {
 		return [...]string{"id", "owner", "name", "title", "class", "grade", "lon", "lat", "crs", "division", "address", "serial",
-			"scenes", "properties", "property", "unit", "statistic", "source_key", "interval", "min", "max"}[c]
+			"scenes", "properties", "property", "unit", "statistic", "source_key", "interval", "min", "max", "model"}[c]
 	}
 	return "?"
 }

@@ -19,7 +19,11 @@ func testOptions(t testing.TB) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Clock: func() time.Time { return testTime }, Catalogue: catalogue, Logger: slog.New(slog.DiscardHandler)}
+	models, err := sensor.LoadModels(catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Models: models, Clock: func() time.Time { return testTime }, Catalogue: catalogue, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func open(t testing.TB, address string) *Registry {

@@ -40,7 +40,7 @@ const registerPiece = 5000
 // what is registered, "-" takes it away. The same file again changes nothing. err tells that the disk failed: rows
 // whose verdict says so were not written, those before them were.
 func (r *Registry) RegisterRows(ctx context.Context, rows []Row) ([]Verdict, error) {
-	reg := register{reader: reader{r.opt.Catalogue, r.opt.Divisions}, said: make(map[sensor.ThingID]*said)}
+	reg := register{reader: reader{r.opt.Catalogue, r.opt.Divisions, r.opt.Models}, said: make(map[sensor.ThingID]*said)}
 	verdicts := make([]Verdict, 0, len(rows))
 	var failure error
 	for piece := range slices.Chunk(rows, registerPiece) {
@@ -248,6 +248,7 @@ func (st *statement) mergeStreams(b *batch) []sensor.Datastream {
 		d := &streams[i]
 		old, known := b.Datastream(d.ID)
 		if !known {
+			st.fromTemplate(d)
 			continue
 		}
 		if d.Unit == "" && !st.given[ColUnit] {
@@ -262,6 +263,7 @@ func (st *statement) mergeStreams(b *batch) []sensor.Datastream {
 		if !st.given[ColMax] {
 			d.Max = old.Max
 		}
+		st.fromTemplate(d)
 	}
 	return streams
 }

@@ -326,6 +326,7 @@ func FuzzRegister(f *testing.F) {
 		}
 		f.Add(text)
 	}
+	f.Add([]byte("id,model,properties\na/b,lht65,\na/c,lht65;no such,temperature\n"))
 	f.Add([]byte("id;lon;lat\r\na/b;106°33′5.2″;\"29\"\r\n"))
 	catalogue, err := sensor.LoadCatalogue()
 	if err != nil {
@@ -335,7 +336,11 @@ func FuzzRegister(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	rd := reader{catalogue, divisions}
+	models, err := sensor.LoadModels(catalogue)
+	if err != nil {
+		f.Fatal(err)
+	}
+	rd := reader{catalogue, divisions, models}
 	// Whatever the bytes: no panic, no more rows than lines, lines in order, and a row that is read names a valid Thing,
 	// a position on the Earth, and Datastreams that pass their own check.
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -45,6 +45,8 @@ type Options struct {
 
 	// Catalogue resolves property names and checks units. nil = a CSV register must give source keys.
 	Catalogue *sensor.Catalogue
+	// Models are the templates of a register's column model. nil = it is left out, with a note.
+	Models *sensor.Models
 	// Divisions gives the district of a position where the owner declared none. nil = none is given.
 	Divisions *geo.Divisions
 	// CellAt gives the H3 cell of resolution 12. nil = Things carry no cell.

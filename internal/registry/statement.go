@@ -18,12 +18,15 @@ type statement struct {
 	thing   sensor.Thing // the fields whose column is given
 	streams []sensor.Datastream
 	notes   []string
+
+	template []sensor.Datastream // of the sensor's model
 }
 
 // reader turns rows into statements. It reads no ledger.
 type reader struct {
 	catalogue *sensor.Catalogue
 	divisions *geo.Divisions
+	models    *sensor.Models
 }
 
 // none is the text of a cell that takes away what is registered.
@@ -42,6 +45,7 @@ func (rd reader) read(row *Row) (*statement, error) {
 		return st, err
 	}
 	st.thing.ID = st.id
+	st.template = rd.template(st)
 	if err := errors.Join(rd.readThing(st), st.readPosition(), rd.readStreams(st)); err != nil {
 		return st, err
 	}
@@ -151,13 +155,16 @@ func (rd reader) readStreams(st *statement) error {
 		}
 		return rd.readList(st, list)
 	}
-	if property == "" && key == "" {
+	if property == "" && key == "" && len(st.template) == 0 {
 		for _, c := range []Column{ColUnit, ColStatistic, ColInterval, ColMin, ColMax} {
 			if st.given[c] {
 				return &FieldError{c.String(), "says nothing without a property or a source_key in the same row"}
 			}
 		}
 		return nil
+	}
+	if property == "" && key == "" {
+		return st.readTemplate()
 	}
 	d, err := rd.readOne(st, property, key)
 	if err != nil {
@@ -181,6 +188,7 @@ func (rd reader) readList(st *statement, list string) error {
 			return &FieldError{ColProperties.String(), err.Error()}
 		}
 		d.Interval, d.Unit, d.Thing = base.Interval, unit, st.id
+		st.nameAs(&d)
 		st.ofSum(rd.catalogue, &d, false)
 		if err := checkDeclared(&d, rd.catalogue); err != nil {
 			return &FieldError{ColProperties.String(), fmt.Sprintf("%s: %v", item, err)}
@@ -230,6 +238,7 @@ func (rd reader) readOne(st *statement, property, key string) (sensor.Datastream
 			return d, &FieldError{ColStatistic.String(), "without source_key a declaration holds for all statistics of the property; leave it empty, or give the source_key"}
 		}
 	}
+	st.nameAs(&d)
 	st.ofSum(rd.catalogue, &d, property != "")
 	d.Thing = st.id
 	return d, checkDeclared(&d, rd.catalogue)
