@@ -5,6 +5,7 @@ package all
 import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/chirpstack"
+	"github.com/situ-city/situ/internal/decode/gb26875"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/senml"
@@ -18,12 +19,13 @@ import (
 func Protocols() []decode.Protocol {
 	return []decode.Protocol{
 		chirpstack.Protocol(),
+		gb26875.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
 		senml.CBOR(),
 		senml.JSON(),
-		thingsboard.Protocol(),
 		sl651.Protocol(),
+		thingsboard.Protocol(),
 		ttn.Protocol(),
 		wasm.Protocol(),
 	}

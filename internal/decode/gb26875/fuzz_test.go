@@ -1,0 +1,117 @@
+package gb26875
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/decodetest"
+	"github.com/situ-city/situ/pkg/sensor"
+)
+
+// FuzzDecode checks decodetest.Invariants under every setting, and that a looser one never gives less.
+func FuzzDecode(f *testing.F) {
+	for _, s := range decodetest.Seeds(f, Protocol()) {
+		f.Add(s)
+	}
+	strict, usual := decoder(f, decode.Settings{Strict: true}), decoder(f, decode.Settings{})
+	off := decoder(f, decode.Settings{CRC: "off", Encoding: "utf-8", Zone: "UTC"})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		a, errA := decodetest.Invariants(t, strict, payload)
+		b, errB := decodetest.Invariants(t, usual, payload)
+		_, _ = decodetest.Invariants(t, off, payload)
+		if decode.ReasonOf(errB) != sensor.ReasonBound && (good(b) < good(a) || errA == nil && errB != nil) {
+			t.Fatalf("strict %d %v, usual %d %v", len(a), errA, len(b), errB)
+		}
+	})
+}
+
+func good(rs []decode.Reading) (n int) {
+	for _, r := range rs {
+		if r.Err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// FuzzData: any data unit in a right packet keeps the invariants, and if nothing comes of it, there is a reason.
+func FuzzData(f *testing.F) {
+	for _, s := range decodetest.Seeds(f, Protocol()) {
+		if p, err := Parse(s); err == nil {
+			f.Add(p.Command, p.Data)
+		}
+	}
+	d := decoder(f, decode.Settings{Strict: true})
+	f.Fuzz(func(t *testing.T, command byte, data []byte) {
+		p := from(data...)
+		p.Command = command
+		b, err := Append(nil, p)
+		if err != nil {
+			return
+		}
+		got, err := decodetest.Invariants(t, d, b)
+		if err == nil && len(got) == 0 && d.Empty() == "" {
+			t.Fatalf("%X: nothing, for no reason", b)
+		}
+	})
+}
+
+// FuzzAppend: what Parse shows, Append writes so that Parse shows the same, now with the right length and sum.
+func FuzzAppend(f *testing.F) {
+	for _, s := range decodetest.Seeds(f, Protocol()) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		p, err := Parse(payload)
+		if err != nil {
+			return
+		}
+		written, err := Append([]byte("before"), p)
+		if err != nil || !bytes.HasPrefix(written, []byte("before")) {
+			t.Fatalf("%+v: %q, %v", p, written, err)
+		}
+		again, err := Parse(written[len("before"):])
+		if err != nil || again.Sum != again.Right || again.Declared != len(again.Data) {
+			t.Fatalf("%X\nbecame %X: %+v, %v", payload, written, again, err)
+		}
+		again.Declared, again.Sum, again.Right = p.Declared, p.Sum, p.Right
+		if !reflect.DeepEqual(p, again) {
+			t.Fatalf("%+v\nbecame %+v", p, again)
+		}
+	})
+}
+
+// FuzzSplit: packets and rest lie in the stream in order; a stream cut anywhere gives the same packets in two steps; rest
+// is bounded.
+func FuzzSplit(f *testing.F) {
+	for _, s := range decodetest.Seeds(f, Protocol()) {
+		f.Add(s, len(s)/2)
+		f.Add(slices.Concat(s[:len(s)/2], s, s), len(s))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, at int) {
+		mine := bytes.Clone(stream)
+		packets, rest := Split(mine)
+		if !bytes.Equal(mine, stream) {
+			t.Fatal("stream changed")
+		}
+		from := 0
+		for _, p := range append(slices.Clone(packets), rest) {
+			i := bytes.Index(stream[from:], p)
+			if i < 0 || len(p) > maxPacket {
+				t.Fatalf("%q in %q", p, stream)
+			}
+			from += i + len(p)
+		}
+		if at < 0 || at > len(stream) {
+			return
+		}
+		first, left := Split(stream[:at])
+		second, end := Split(append(bytes.Clone(left), stream[at:]...))
+		if !slices.EqualFunc(append(first, second...), packets, bytes.Equal) || !bytes.Equal(end, rest) {
+			t.Fatalf("%q cut at %d gives %q and %q, whole %q; left %q, %q", stream, at, first, second, packets, end, rest)
+		}
+	})
+}
