@@ -41,7 +41,7 @@ func (p *process) letters() (*deadletter.Replayer, error) {
 // replayNormalizer declares by itself only where the gateway is in this process and does so too.
 func (p *process) replayNormalizer() *normalize.Normalizer {
 	return normalize.New(normalize.Options{Catalogue: p.catalogue, Divisions: p.divisions, AutoRegister: p.gateway != nil && p.cfg.autoRegister(),
-		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
+		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }, Alone: true})
 }
 
 // allowed reports whether user may publish to topic with today's credentials.

@@ -23,7 +23,10 @@
 //   - Position: the payload's, in the source's CRS or else the Thing's; more than 50 m from the registered place sets
 //     Moving. Outside the world, or with longitude and latitude swapped, is refused (reason position). Exactly 0, 0 is a
 //     receiver without a fix and counts as no position. Without one in the payload the registered place holds.
-//   - Range: outside the Datastream's or the property's plausible range sets OutOfRange; the value is kept.
+//   - Range: outside the Datastream's or the property's plausible range sets OutOfRange; the value is kept. Where a
+//     thousandth or a thousandfold of it would be inside, UnitSuspect too.
+//   - Series: a value further from the one before than the property changes sets RateOfChange, one that stays the same for
+//     longer than is natural Stuck, a Thing whose clock is behind for several messages ClockSkew (docs/quality.md).
 package normalize
 
 import (
@@ -61,6 +64,7 @@ type Options struct {
 	Divisions    *geo.Divisions    // gives auto-registered Things their district; nil = none
 	AutoRegister bool              // take unknown Things and properties, and declare them
 	Class        sensor.OwnerClass // of Things so declared; unknown but for situ's own
+	Alone        bool              // each value is judged by itself, not by those before: for what does not come in order
 }
 
 // Source is what is known of a message beside its payload.
@@ -86,6 +90,7 @@ type Normalizer struct {
 	src     *Source
 	ledger  Ledger
 	version uint64
+	message uint32 // counts them
 	payload []byte
 	live    *sensor.Message
 	back    *sensor.Message
@@ -120,6 +125,7 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 	n.src, n.payload, n.live, n.back = src, payload, live, backfill
 	n.ledger = n.opt.Ledger()
 	n.version = n.ledger.Version()
+	n.message++
 	n.letters, n.outcome, n.place = 0, Outcome{}, placed{}
 	first := len(live.DeadLetters)
 	backfill.Arrival = live.Arrival
@@ -181,6 +187,12 @@ func (n *Normalizer) reading(t *thing, r *decode.Reading) *refusal {
 		return why
 	}
 	o.Datastream, o.Property, o.Registry = s.id, s.number, s.registry
+	if !n.opt.Alone {
+		n.clock(t, &o, r)
+		if r.Text == "" {
+			s.judge(&o)
+		}
+	}
 	m.Observations = append(m.Observations, o)
 	n.outcome.Observations++
 	if s.undeclared != nil {
@@ -229,6 +241,9 @@ func result(o *sensor.Observation, s *stream, r *decode.Reading) *refusal {
 	o.Result = x
 	if x < s.min || x > s.max {
 		o.Quality |= sensor.OutOfRange
+		if s.unitHint(x) {
+			o.Quality |= sensor.UnitSuspect
+		}
 	}
 	return nil
 }

@@ -271,6 +271,20 @@ func TestMessagesDoNotTouchEachOther(t *testing.T) {
 	}
 }
 
+// One Thing that speaks two protocols over one connection: "P1" is PM10 in one of them, and nothing in the other.
+func TestNamesOfTwoProtocols(t *testing.T) {
+	n := newBench(t, false)
+	for i := range 3 {
+		n.send(on("eco/a1", "sensor-community"), arrival+int64(i), value("P1", 30))
+		if len(n.live.Observations) != 1 || n.live.Observations[0].Property != 2 {
+			t.Fatalf("sensor-community: %+v", n.live)
+		}
+		if n.send(on("eco/a1", "json"), arrival+int64(i), value("P1", 30)); len(n.live.Observations) != 0 || len(n.live.DeadLetters) != 1 {
+			t.Fatalf("json: %+v", n.live)
+		}
+	}
+}
+
 func BenchmarkNormalize(b *testing.B) {
 	registered := usual()
 	for i := range registered {

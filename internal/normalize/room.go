@@ -38,8 +38,8 @@ func (r *Room) Give(n int64) {
 
 // What is counted for a Thing and for one of its names, in bytes, beside their words: about what they take.
 const (
-	thingBytes  = 256
-	streamBytes = 640
+	thingBytes  = 352
+	streamBytes = 768
 )
 
 // Share makes n count what it keeps in r. It is called before the first message.

@@ -37,6 +37,8 @@ type stream struct {
 	registry   uint32
 	undeclared *sensor.Datastream // not in the ledger: to be declared
 	declared   int64              // arrival of the message that last declared it, 0 = none
+	limits
+	series
 }
 
 func (s *stream) is(r *decode.Reading) bool {
@@ -63,7 +65,11 @@ func (n *Normalizer) streamOf(t *thing, r *decode.Reading) (*stream, *refusal) {
 		if why != nil {
 			return nil, why
 		}
-		s.declared = t.streams[i].declared
+		old := &t.streams[i]
+		s.declared = old.declared
+		if s.id == old.id && s.conversion == old.conversion { // else the values before were of something else
+			s.series = old.series
+		}
 		t.streams[i] = s
 	}
 	t.next = i + 1
@@ -153,6 +159,10 @@ func (n *Normalizer) prepare(t *thing, r *decode.Reading) (stream, *refusal) {
 	}
 	if m.property != nil {
 		s.number, s.min, s.max = m.property.Number, m.property.Min, m.property.Max
+		s.limits = limitsOf(m.property, m.general, m.exact)
+		if n.opt.Alone {
+			s.rate, s.still = 0, 0
+		}
 	}
 	s.narrow(m.general, m.exact)
 	s.registry = uint32(version(t.entry, m.exact, m.general))

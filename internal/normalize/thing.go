@@ -27,8 +27,10 @@ type thing struct {
 	lat   int32
 
 	declared int64 // arrival of the message that last declared the Thing, 0 = none
+	skew     skew  // of its clock
 
-	generation int // rises when entry or list changed: streams are prepared anew
+	protocol   string // in which its names were read
+	generation int    // rises when entry, list or protocol changed: streams are prepared anew
 	streams    []stream
 	byName     map[streamName]int // only for Things of many names
 	next       int                // where the next reading probably is: payloads keep their order
@@ -108,6 +110,7 @@ func (n *Normalizer) bySerial(serial string) (sensor.ThingID, *refusal) {
 func (n *Normalizer) load(id sensor.ThingID) *thing {
 	t, ok := n.things[id]
 	if ok && t.asOf == n.version {
+		t.spoken(n.src.Protocol)
 		return t
 	}
 	entry, known := n.ledger.Thing(id)
@@ -128,7 +131,17 @@ func (n *Normalizer) load(id sensor.ThingID) *thing {
 		t.lon, t.lat = entry.Location.E7()
 	}
 	t.asOf = n.version
+	t.spoken(n.src.Protocol)
 	return t
+}
+
+// spoken has the names prepared anew for a Thing that speaks another protocol than before: a name may mean something
+// else there.
+func (t *thing) spoken(protocol string) {
+	if t.protocol != protocol {
+		t.protocol = protocol
+		t.generation++
+	}
 }
 
 func sameSlice(a, b []*sensor.Datastream) bool {

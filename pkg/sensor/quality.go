@@ -2,7 +2,7 @@ package sensor
 
 import "strings"
 
-// Quality is a set of flags; zero is a result nobody has doubted.
+// Quality is a set of flags; zero is a result nobody has doubted. docs/quality.md explains each.
 type Quality uint16
 
 // The flags. A flagged result is stored and shown as doubtful, never dropped.
@@ -21,10 +21,11 @@ const (
 	Moving                            // position in the payload, more than 50 m from the registered one
 	NoTime                            // the source gave no time: arrivalTime stands for phenomenonTime
 	Estimated                         // manual or substituted value (HJ 212 S, or a replay)
+	UnitSuspect                       // out of range, but a thousandth or a thousandfold is inside: ug for mg, mV for V
 )
 
 var qualityNames = [...]string{"out_of_range", "rate_of_change", "stuck", "clock_skew", "unit_assumed", "late",
-	"source_fault", "source_calibration", "source_over_range", "checksum_wrong", "length_wrong", "moving", "no_time", "estimated"}
+	"source_fault", "source_calibration", "source_over_range", "checksum_wrong", "length_wrong", "moving", "no_time", "estimated", "unit_suspect"}
 
 // String lists the flags by name, joined by '|'; "good" when there are none.
 func (q Quality) String() string {

@@ -15,6 +15,7 @@ export const flags = [
   'moving',
   'no_time',
   'estimated',
+  'unit_suspect',
 ] as const;
 
 export type Flag = (typeof flags)[number] | 'unknown';

@@ -204,6 +204,7 @@ const zh = {
   'quality.moving': '偏离登记位置',
   'quality.no_time': '源未给时间',
   'quality.estimated': '人工或替代值',
+  'quality.unit_suspect': '单位可疑（差1000倍）',
   'quality.unknown': '未知质量标记',
 
   'placeless.title': '无位置的感知对象',
@@ -442,6 +443,7 @@ const en: Record<Key, string> = {
   'quality.moving': 'away from its registered position',
   'quality.no_time': 'source gave no time',
   'quality.estimated': 'manual or substituted',
+  'quality.unit_suspect': 'unit looks wrong by a factor of 1000',
   'quality.unknown': 'unknown quality flag',
 
   'placeless.title': 'Things without place',
