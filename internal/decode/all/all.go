@@ -5,6 +5,7 @@ package all
 import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/chirpstack"
+	"github.com/situ-city/situ/internal/decode/cnemc"
 	"github.com/situ-city/situ/internal/decode/gb26875"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
@@ -19,6 +20,7 @@ import (
 func Protocols() []decode.Protocol {
 	return []decode.Protocol{
 		chirpstack.Protocol(),
+		cnemc.Protocol(),
 		gb26875.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
