@@ -19,6 +19,7 @@ func (p *process) letters() (*deadletter.Replayer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	p.again = again
 	return deadletter.New(deadletter.Config{
 		Store: func() deadletter.Store {
 			if s := p.store.Load(); s != nil {
@@ -48,6 +49,9 @@ func (p *process) replayNormalizer() *normalize.Normalizer {
 func (p *process) allowed(user, topic string) bool {
 	for _, c := range p.registry.Credentials() {
 		if c.User == user && c.Revoked == nil {
+			if thing := p.again.Thing(topic); thing != "" {
+				return c.Scope.Allows(thing)
+			}
 			return c.Scope == registry.TopicScope("*") || c.Scope.AllowsTopic(topic)
 		}
 	}

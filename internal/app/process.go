@@ -65,6 +65,7 @@ type process struct {
 	live      *livestate.State
 	canaries  *query.Canaries
 	audit     *query.Audit
+	again     *gateway.Again // reads dead letters
 	gateway   *gateway.Gateway
 	web       net.Listener
 	clickweb  net.Listener // nil: off

@@ -28,10 +28,12 @@ var (
 	ErrBound       = errors.New("payload exceeds a bound")
 	ErrEmpty       = errors.New("payload is empty")
 	ErrPlugin      = errors.New("the plug-in decoder failed")
+	ErrThing       = errors.New("does not say of which Thing it is")
 )
 
 // Reading is one value as its source said it.
 type Reading struct {
+	Thing       sensor.ThingID   // what a source's identity template makes of the payload; "" = topic and Serial say which Thing
 	Serial      string           // identity inside the frame (MN, devEUI); "" = the topic says which Thing
 	Key         string           // the payload's own name of the value, e.g. "a34004-Rtd"
 	Property    string           // the name to look up: Key without its statistic, e.g. "a34004"
@@ -136,6 +138,7 @@ func ReasonOf(err error) sensor.Reason {
 		{ErrNumber, sensor.ReasonNumber}, {ErrPosition, sensor.ReasonPosition},
 		{ErrTime, sensor.ReasonTime}, {ErrBound, sensor.ReasonBound}, {ErrEmpty, sensor.ReasonEmpty},
 		{ErrPlugin, sensor.ReasonPlugin},
+		{ErrThing, sensor.ReasonThing},
 	} {
 		if errors.Is(err, c.err) {
 			return c.reason

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/situ-city/situ/internal/deadletter"
@@ -13,7 +14,6 @@ import (
 // Again reads dead letters a second time: their topics, payloads and names as they are understood today. It is the
 // deadletter.Reader, and takes the same way as worker.build, without counters and without a spool.
 type Again struct {
-	protocols  map[string]decode.Protocol
 	normalizer func() *normalize.Normalizer // a new one a letter: what it has declared once it does not declare again
 	mu         sync.Mutex                   // guards what follows: decoders belong to one goroutine
 	routers    map[string]*router
@@ -23,21 +23,40 @@ type Again struct {
 
 // NewAgain makes an Again. Sources are those of the gateways whose letters are to be read.
 func NewAgain(sources []Source, protocols []decode.Protocol, n func() *normalize.Normalizer) (*Again, error) {
-	a := &Again{protocols: map[string]decode.Protocol{}, routers: map[string]*router{}, normalizer: n}
-	for _, p := range protocols {
-		a.protocols[p.Name] = p
+	a := &Again{normalizer: n}
+	return a, a.Reload(sources, protocols)
+}
+
+// Reload takes other sources. With an error those of before stay.
+func (a *Again) Reload(sources []Source, protocols []decode.Protocol) error {
+	sources = slices.Clone(sources)
+	if err := CheckSources(sources, protocols); err != nil {
+		return err
 	}
-	own := newRouter(a.protocols, nil)
-	a.routers[""] = &own
+	known := byName(protocols)
+	own := newRouter(known, nil)
+	own.embedded = newEmbedded(sources) // a letter of a topic that had no source yet
+	routers := map[string]*router{"": &own}
 	for i := range sources {
-		s := &sources[i]
-		if err := s.Validate(a.protocols); err != nil {
-			return nil, err
-		}
-		r := newRouter(a.protocols, s)
-		a.routers[s.Name] = &r
+		r := newRouter(known, &sources[i])
+		routers[sources[i].Name] = &r
 	}
-	return a, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.routers = routers
+	return nil
+}
+
+// Thing is what a topic of the embedded front says today: the Thing, or the owner's "-" where only payloads say which.
+// "" is a topic that is not taken.
+func (a *Again) Thing(topic string) sensor.ThingID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.routers[""].route(topic)
+	if r.refused != nil {
+		return ""
+	}
+	return r.source.Thing
 }
 
 // Read implements deadletter.Reader.

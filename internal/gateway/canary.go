@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/situ-city/situ/internal/normalize"
@@ -45,7 +46,8 @@ type canary struct {
 	topic    string
 	password string
 	state    canaryState
-	road     canaryRoad // nil: none is open
+	road     canaryRoad  // nil: none is open
+	stale    atomic.Bool // sources changed: another road may be longer
 }
 
 type canaryState struct {
@@ -60,7 +62,7 @@ type canaryRoad interface {
 	close()
 }
 
-func (g *Gateway) openCanary(cfg Canary) error {
+func (g *Gateway) openCanary(cfg Canary, sources []Source) error {
 	if cfg.Every <= 0 {
 		return nil
 	}
@@ -77,10 +79,14 @@ func (g *Gateway) openCanary(cfg Canary) error {
 		}
 	}
 	g.canary = c
-	for i := range g.cfg.Sources {
-		s := &g.cfg.Sources[i]
-		if s.Canary && !s.bringsBack(c.topic) {
-			return fmt.Errorf("%w %q: canary is set, and no topic of it brings %s back as json; add situ/v1/#", ErrSource, s.Name, c.topic)
+	return g.checkCanary(sources)
+}
+
+// checkCanary: a source that lets the canary publish must bring it back.
+func (g *Gateway) checkCanary(sources []Source) error {
+	for i := range sources {
+		if s := &sources[i]; g.canary != nil && s.Canary && !s.bringsBack(g.canary.topic) {
+			return fmt.Errorf("%w %q: canary is set, and no topic of it brings %s back as json; add situ/v1/#", ErrSource, s.Name, g.canary.topic)
 		}
 	}
 	return nil
@@ -89,7 +95,7 @@ func (g *Gateway) openCanary(cfg Canary) error {
 // bringsBack reports whether a source would read the canary's own topic as what it is.
 func (s *Source) bringsBack(topic string) bool {
 	return s.Protocol == "" && slices.ContainsFunc(s.Topics, func(pattern string) bool {
-		_, _, ok := match(pattern, topic)
+		_, ok := match(pattern, topic)
 		return ok
 	})
 }
@@ -133,6 +139,10 @@ func (c *canary) sing(ctx context.Context) error {
 	c.state.Next++
 	if err := c.keep(); err != nil {
 		return err
+	}
+	if c.stale.Swap(false) && c.road != nil {
+		c.road.close()
+		c.road = nil
 	}
 	if c.road == nil {
 		road, err := c.openRoad(ctx)
@@ -186,9 +196,9 @@ func syncDir(dir string) error {
 // openRoad takes the longest way there is. A listener that asks for client certificates would ask the canary for one
 // too, so there it goes to the worker.
 func (c *canary) openRoad(ctx context.Context) (canaryRoad, error) {
-	for _, p := range c.g.pullers {
-		if p.source.Canary {
-			return c.dialSource(ctx, p)
+	for _, p := range c.g.pulls.list() {
+		if p.source.Load().Canary {
+			return c.dialSource(ctx, p.puller)
 		}
 	}
 	if c.g.front != nil && (c.g.cfg.TLS == nil || c.g.cfg.TLS.ClientAuth == 0) {

@@ -33,8 +33,9 @@ func (c *canary) dialSource(ctx context.Context, p *puller) (canaryRoad, error) 
 	if err != nil {
 		return nil, err
 	}
-	return dialCanary(ctx, paho.NewClientOptions().AddBroker(p.source.Broker).SetClientID(p.client+"-canary").
-		SetUsername(p.source.User).SetPassword(password).
+	source := p.source.Load()
+	return dialCanary(ctx, paho.NewClientOptions().AddBroker(source.Broker).SetClientID(p.client+"-canary").
+		SetUsername(source.User).SetPassword(password).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(canaryPatience))
 }
 

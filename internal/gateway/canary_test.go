@@ -177,10 +177,11 @@ func TestCanaryRefuses(t *testing.T) {
 			source: Source{Name: "city", Broker: "tcp://127.0.0.1:1", Topics: []string{"situ/v1/ecology/#"}, Canary: true}, says: "add situ/v1/#"},
 	} {
 		g := &Gateway{cfg: cfg, spools: r.spools}
+		var sources []Source
 		if c.source.Name != "" {
-			g.cfg.Sources = []Source{c.source}
+			sources = []Source{c.source}
 		}
-		if err := g.openCanary(c.canary); err == nil || !strings.Contains(err.Error(), c.says) {
+		if err := g.openCanary(c.canary, sources); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

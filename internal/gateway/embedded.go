@@ -38,14 +38,19 @@ func (f *front) Connect(c *broker.Client, k broker.Connect) (broker.Session, bro
 	if !ok {
 		return nil, broker.Accepted{}, fmt.Errorf("user %q: %w", k.User, broker.ErrCredentials)
 	}
-	if k.WillTopic != "" && !scope.AllowsTopic(k.WillTopic) {
-		return nil, broker.Accepted{}, fmt.Errorf("will topic %q: %w", k.WillTopic, broker.ErrTopic)
+	w := f.g.newWorker(nil)
+	if k.WillTopic != "" {
+		if _, ok := w.covers(scope, k.WillTopic); !ok {
+			w.close()
+			return nil, broker.Accepted{}, fmt.Errorf("will topic %q: %w", k.WillTopic, broker.ErrTopic)
+		}
 	}
 	hold, present, err := f.g.sessions.Attach(k.User, c.ID(), k.Clean, k.Keep)
 	if err != nil {
+		w.close()
 		return nil, broker.Accepted{}, err
 	}
-	s := &session{client: c, user: k.User, scope: scope, worker: f.g.newWorker(nil), inflight: hold, logger: f.g.cfg.Logger, m: f.g.metrics}
+	s := &session{client: c, user: k.User, scope: scope, worker: w, inflight: hold, logger: f.g.cfg.Logger, m: f.g.metrics}
 	if own {
 		s.worker.normalizer = f.g.canary.cfg.Normalizer()
 	}
@@ -105,13 +110,25 @@ func (s *session) Publish(topic string, payload []byte, qos byte, id uint16) err
 // build makes the message, or the dead letter, that a PUBLISH is.
 func (s *session) build(topic string, payload []byte, qos byte, id uint16) (parts int) {
 	from := sensor.Origin{Client: s.client.ID(), User: s.user, Packet: id, QoS: qos}
-	if s.scope == "*" || s.scope.AllowsTopic(topic) {
-		return s.worker.build(topic, payload, from)
+	source, ok := "", s.scope == "*"
+	if !ok {
+		if source, ok = s.worker.covers(s.scope, topic); !ok {
+			return s.refuse(source, topic, payload, from)
+		}
 	}
-	// The topic's owner did not send this: the dead letter belongs to whom the credential was given.
+	return s.worker.build(topic, payload, from)
+}
+
+// refuse makes the dead letter of a topic that is not the credential's. Its owner did not send it: the letter belongs to
+// whom the credential was given.
+func (s *session) refuse(source, topic string, payload []byte, from sensor.Origin) (parts int) {
 	owner, _, _ := strings.Cut(string(s.scope), "/")
-	return s.worker.refuse(sensor.DeadLetter{Reason: sensor.ReasonACL, Owner: owner, Topic: topic, Origin: from,
-		Detail: fmt.Sprintf("this credential may publish under situ/v1/%s only", s.scope)}, payload)
+	detail := fmt.Sprintf("this credential may publish under situ/v1/%s only", s.scope)
+	if source != "" {
+		thing := s.worker.find(topic).source.Thing
+		detail = fmt.Sprintf("by source %q this topic is of %s (\"-\": whichever the payload names), and this credential is for %s only; ask for one of its owner", source, thing, s.scope)
+	}
+	return s.worker.refuse(sensor.DeadLetter{Reason: sensor.ReasonACL, Owner: owner, Topic: topic, Source: source, Origin: from, Detail: detail}, payload)
 }
 
 // publishOnce takes a QoS 2 PUBLISH: a repeat of one that was received is answered and nothing else.

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"crypto/tls"
@@ -66,7 +67,8 @@ type Gateway struct {
 	spools    map[sensor.Lane]*spool.Spool
 	front     *broker.Server // nil: none
 	sessions  *inflight.Table
-	pullers   []*puller
+	embedded  atomic.Pointer[embedded] // sources of the front's topics
+	pulls     *pulls
 	canary    *canary // nil: none
 	metrics   *metrics
 	room      *normalize.Room
@@ -80,42 +82,30 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Prepared == 0 {
 		cfg.Prepared = DefaultPrepared
 	}
-	g := &Gateway{cfg: cfg, protocols: map[string]decode.Protocol{}, spools: cfg.Spools, room: normalize.NewRoom(cfg.Prepared)}
+	g := &Gateway{cfg: cfg, spools: cfg.Spools, room: normalize.NewRoom(cfg.Prepared)}
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
 		return nil, errors.New("gateway: a spool for each lane is needed")
 	}
-	for _, p := range cfg.Protocols {
-		g.protocols[p.Name] = p
-	}
+	g.protocols = byName(cfg.Protocols)
 	g.metrics = newMetrics(cfg.Registerer, func() float64 {
 		if g.front == nil {
 			return 0
 		}
 		return float64(g.front.Clients())
 	})
-	seen := map[string]bool{}
-	for i := range cfg.Sources {
-		s := &cfg.Sources[i]
-		if err := s.Validate(g.protocols); err != nil {
-			return nil, err
-		}
-		if s.Broker == "" {
-			return nil, fmt.Errorf("%w %q: broker is empty", ErrSource, s.Name)
-		}
-		if seen[s.Name] {
-			return nil, fmt.Errorf("%w: two sources are called %q", ErrSource, s.Name)
-		}
-		seen[s.Name] = true
-		name := g.spools[sensor.Live].Producer().Gateway
-		g.pullers = append(g.pullers, newPuller(s, name, g.newWorker(s), cfg.Logger, g.metrics))
-	}
-	if err := g.openCanary(cfg.Canary); err != nil {
+	g.pulls = newPulls(g)
+	sources, err := g.checked(cfg.Sources)
+	if err != nil {
 		return nil, err
 	}
+	if err := g.openCanary(cfg.Canary, sources); err != nil {
+		return nil, err
+	}
+	g.embedded.Store(newEmbedded(sources))
+	g.pulls.first = sources
 	if cfg.Listen == "" {
 		return g, nil
 	}
-	var err error
 	g.sessions, err = inflight.Open(inflight.Config{Path: cfg.Sessions, Spools: cfg.Spools, Clock: cfg.Clock, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -150,9 +140,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		})
 		eg.Go(func() error { return g.sessions.Run(last) })
 	}
-	for _, p := range g.pullers {
-		eg.Go(func() error { return p.run(ctx) })
-	}
+	eg.Go(func() error { return g.pulls.run(ctx) })
 	for lane, s := range g.spools {
 		eg.Go(func() error {
 			select {
@@ -200,5 +188,8 @@ func (g *Gateway) OnCommit(c spool.Commit) {
 	g.metrics.commit.Observe((c.Wrote + c.Synced).Seconds())
 	g.metrics.commitSize.Observe(float64(c.Records))
 }
+
+// producer is the gateway's name.
+func (g *Gateway) producer() string { return g.spools[sensor.Live].Producer().Gateway }
 
 func (g *Gateway) newNormalizer() *normalize.Normalizer { return g.cfg.Normalizer() }

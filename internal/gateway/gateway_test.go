@@ -310,7 +310,8 @@ func TestMatch(t *testing.T) {
 		{"a/{thing}/x", "a/t", "", "", false},
 		{"a", "b", "", "", false},
 	} {
-		o, th, ok := match(k.pattern, k.topic)
+		parts, ok := match(k.pattern, k.topic)
+		o, th := parts["owner"], parts["thing"]
 		if ok != k.ok || ok && (o != k.owner || th != k.thing) {
 			t.Errorf("match(%q, %q) = %q, %q, %v", k.pattern, k.topic, o, th, ok)
 		}

@@ -28,8 +28,9 @@ func (s *Source) shown() string {
 
 // origin is where a pulled message came from.
 func (s *Source) origin(client string, msg paho.Message) sensor.Origin {
-	if s.brokerName == "" {
-		s.brokerName = s.shown()
+	shown := s.brokerName
+	if shown == "" {
+		shown = s.shown()
 	}
-	return sensor.Origin{Client: client, User: s.User, Broker: s.brokerName, Packet: msg.MessageID(), QoS: msg.Qos()}
+	return sensor.Origin{Client: client, User: s.User, Broker: shown, Packet: msg.MessageID(), QoS: msg.Qos()}
 }

@@ -22,9 +22,10 @@ import (
 // is away. paho's Ack on a message of an earlier connection does nothing, silently: a redelivered message takes
 // the place of its first delivery in the queue, so that the acknowledgement goes out on the connection that lives.
 type puller struct {
-	source *Source
+	source atomic.Pointer[Source] // as it is configured now
 	client string
-	worker *worker
+	worker *worker // by the source that receive last saw
+	before *worker // by the one before, for what was subscribed then and still comes; nil = none
 	canary *worker // nil until the canary comes this way
 	logger *slog.Logger
 	m      *metrics
@@ -32,10 +33,15 @@ type puller struct {
 	acked  atomic.Uint64 // messages acknowledged to the broker
 	known  atomic.Bool   // the broker keeps a session for us: what is published from now on comes
 
+	subscribed map[string]bool // filters that the broker has of us, as far as we know; of the session's goroutine
+	changed    chan struct{}   // holds a token when source has other topics, perhaps
+
 	mu      sync.Mutex           // guards what follows
+	leaving bool                 // nothing more is taken with QoS 1: the broker keeps it
 	waiting map[uint16]*delivery // by packet id: stored or being stored, not yet acknowledged
 	ready   []paho.Message       // to acknowledge, in order
 	wake    chan struct{}        // holds a token when ready is not empty
+	left    chan struct{}        // holds a token when waiting has become less
 	failed  chan error           // the spool refused; the session ends and starts again
 }
 
@@ -53,10 +59,12 @@ const (
 
 func newPuller(s *Source, gateway string, w *worker, logger *slog.Logger, m *metrics) *puller {
 	p := &puller{
-		source: s, client: s.Client, worker: w, m: m,
+		client: s.Client, worker: w, m: m,
 		logger:  logger.With("source", s.Name, "broker", s.shown()),
-		waiting: make(map[uint16]*delivery), wake: make(chan struct{}, 1), failed: make(chan error, 1),
+		waiting: make(map[uint16]*delivery), wake: make(chan struct{}, 1), left: make(chan struct{}, 1), failed: make(chan error, 1),
+		subscribed: map[string]bool{}, changed: make(chan struct{}, 1),
 	}
+	p.source.Store(s)
 	if p.client == "" {
 		p.client = "situ-" + gateway + "-" + s.Name
 	}
@@ -64,20 +72,32 @@ func newPuller(s *Source, gateway string, w *worker, logger *slog.Logger, m *met
 	return p
 }
 
+// replace takes other rules and topics for what comes from now on.
+func (p *puller) replace(s *Source) {
+	p.source.Store(s)
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// name of the source; it does not change.
+func (p *puller) name() string { return p.source.Load().Name }
+
 // run keeps a session with the broker until ctx ends. A refusal of the spool drops the connection without
 // acknowledging: the broker sends again when there is room.
-func (p *puller) run(ctx context.Context) error {
+func (p *puller) run(ctx context.Context) {
 	wait := time.Second
 	for ctx.Err() == nil {
 		before := p.acked.Load()
 		err := p.session(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		if p.acked.Load() > before {
 			wait = time.Second // it went well for a while: this is not a broker to be left alone for long
 		}
-		p.m.pullDrops.WithLabelValues(p.source.Name).Inc()
+		p.m.pullDrops.WithLabelValues(p.name()).Inc()
 		p.logger.Warn("source lost, trying again", "err", err, "in", wait.String())
 		select {
 		case <-time.After(wait):
@@ -85,13 +105,13 @@ func (p *puller) run(ctx context.Context) error {
 		}
 		wait = min(2*wait, pullRetryAtMost)
 	}
-	return nil
 }
 
 // session is one connection: it returns when the connection is lost, the spool refuses, or ctx ends.
 func (p *puller) session(ctx context.Context) error {
 	lost := make(chan error, 1)
-	o := paho.NewClientOptions().AddBroker(p.source.Broker).SetClientID(p.client).
+	source := p.source.Load()
+	o := paho.NewClientOptions().AddBroker(source.Broker).SetClientID(p.client).
 		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
 		SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(pullKeepAlive).SetConnectTimeout(10 * time.Second).
 		SetDefaultPublishHandler(p.receive). // set before Connect: a kept session delivers before we subscribe
@@ -100,59 +120,133 @@ func (p *puller) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.source.User != "" {
-		o.SetUsername(p.source.User).SetPassword(password)
+	if source.User != "" {
+		o.SetUsername(source.User).SetPassword(password)
 	}
 	select {
 	case <-p.failed: // what the spool refused of an earlier connection; the broker delivers it again to this one
 	default:
 	}
 	c := paho.NewClient(o)
-	if err := wait(ctx, c.Connect(), 15*time.Second); err != nil {
-		c.Disconnect(0)
-		return fmt.Errorf("connect: %w", err)
-	}
-	sessionCtx, stop := context.WithCancel(ctx)
+	sessionCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var acker sync.WaitGroup
 	acker.Go(func() { p.acknowledge(sessionCtx) })
 	defer func() {
+		if ctx.Err() != nil {
+			p.leave()
+		}
 		stop()
 		acker.Wait()
 		p.flush()
+		if ctx.Err() != nil && c.IsConnectionOpen() {
+			p.settle(c)
+		}
 		c.Disconnect(pullDisconnect)
 	}()
-	if err := p.subscribe(ctx, c); err != nil {
+	if err := wait(ctx, c.Connect(), 15*time.Second); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := p.subscribe(ctx, c, true); err != nil {
 		return err
 	}
 	p.known.Store(true)
-	p.logger.Info("source connected", "topics", strings.Join(p.source.Topics, " "))
-	p.m.pullUp.WithLabelValues(p.source.Name).Set(1)
-	defer p.m.pullUp.WithLabelValues(p.source.Name).Set(0)
-	select {
-	case err := <-lost:
-		return fmt.Errorf("connection lost: %w", err)
-	case err := <-p.failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	p.logger.Info("source connected", "topics", strings.Join(source.Topics, " "))
+	p.m.pullUp.WithLabelValues(source.Name).Set(1)
+	defer p.m.pullUp.WithLabelValues(source.Name).Set(0)
+	for {
+		select {
+		case err := <-lost:
+			return fmt.Errorf("connection lost: %w", err)
+		case err := <-p.failed:
+			return err
+		case <-p.changed:
+			if err := p.subscribe(ctx, c, false); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
-func (p *puller) password() (string, error) {
-	if p.source.PassFile == "" {
-		return p.source.Password, nil
+// pullLeave bounds how long the disk may take with what came before the end.
+const pullLeave = 10 * time.Second
+
+// leave waits until what was received is stored and acknowledged, so that the broker does not deliver it to the next
+// session too. What comes meanwhile is left to the broker.
+func (p *puller) leave() {
+	over := time.NewTimer(pullLeave)
+	defer over.Stop()
+	for {
+		p.mu.Lock()
+		p.leaving = true
+		n := len(p.waiting)
+		p.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-p.left:
+		case <-over.C:
+			p.logger.Warn("source left before all was stored; the broker will deliver it again", "messages", n)
+			return
+		}
 	}
-	b, err := os.ReadFile(p.source.PassFile)
+}
+
+// settle asks the broker for an answer, so that it has read our acknowledgements when the connection ends: a socket that
+// is closed with something unread in it takes back what was written last.
+func (p *puller) settle(c paho.Client) {
+	if err := wait(context.Background(), c.Unsubscribe(pullNobody), pullSettle); err != nil {
+		p.logger.Info("the broker may not have read the last acknowledgements", "err", err)
+	}
+}
+
+const (
+	pullNobody = "situ/settle" // a topic to unsubscribe from that nobody has subscribed to
+	pullSettle = 5 * time.Second
+)
+
+func (p *puller) password() (string, error) {
+	source := p.source.Load()
+	if source.PassFile == "" {
+		return source.Password, nil
+	}
+	b, err := os.ReadFile(source.PassFile)
 	if err != nil {
-		return "", fmt.Errorf("password of source %q: %w", p.source.Name, err)
+		return "", fmt.Errorf("password of source %q: %w", source.Name, err)
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
-func (p *puller) subscribe(ctx context.Context, c paho.Client) error {
-	filters := make(map[string]byte, len(p.source.Topics))
-	for _, t := range p.source.Topics {
-		filters[filter(t)] = 1
+// subscribe asks the broker for what the source wants and it does not have yet, or for all, and gives back what is no
+// longer wanted.
+func (p *puller) subscribe(ctx context.Context, c paho.Client, all bool) error {
+	filters, wanted := map[string]byte{}, map[string]bool{}
+	for _, t := range p.source.Load().Topics {
+		f := filter(t)
+		if wanted[f] = true; all || !p.subscribed[f] {
+			filters[f] = 1
+		}
+	}
+	if err := p.ask(ctx, c, filters); err != nil {
+		return err
+	}
+	for f := range p.subscribed {
+		if wanted[f] {
+			continue
+		}
+		if err := wait(ctx, c.Unsubscribe(f), 15*time.Second); err != nil {
+			return fmt.Errorf("unsubscribe: %w", err)
+		}
+		delete(p.subscribed, f)
+	}
+	return nil
+}
+
+func (p *puller) ask(ctx context.Context, c paho.Client, filters map[string]byte) error {
+	if len(filters) == 0 {
+		return nil
 	}
 	tok := c.SubscribeMultiple(filters, nil)
 	if err := wait(ctx, tok, 15*time.Second); err != nil {
@@ -162,6 +256,7 @@ func (p *puller) subscribe(ctx context.Context, c paho.Client) error {
 		if code >= 0x80 {
 			return fmt.Errorf("subscribe: the broker refuses %q", f)
 		}
+		p.subscribed[f] = true
 	}
 	return nil
 }
@@ -173,8 +268,12 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 		p.m.redelivered.Inc()
 		return
 	}
+	d := &delivery{msg: msg, id: id}
+	if qos > 0 && !p.take(d) {
+		return
+	}
 	w := p.reader(msg.Topic())
-	parts := w.build(msg.Topic(), msg.Payload(), p.source.origin(p.client, msg))
+	parts := w.build(msg.Topic(), msg.Payload(), w.source.origin(p.client, msg))
 	if qos == 0 {
 		if err := w.append(parts, spool.Ack{}); err != nil {
 			p.m.lost.WithLabelValues(refusalOf(err)).Inc()
@@ -182,27 +281,45 @@ func (p *puller) receive(_ paho.Client, msg paho.Message) {
 		}
 		return
 	}
-	d := &delivery{msg: msg, id: id}
-	p.mu.Lock()
-	p.waiting[id] = d
-	p.mu.Unlock()
 	token := p.acks.add(d, parts)
 	if err := w.append(parts, spool.Ack{To: p, Token: token}); err != nil {
 		p.refused(token, err)
 	}
 }
 
-// reader is the worker for a topic: the canary's own one takes a Thing that nobody has registered.
+// take enters a message that is going to be stored, unless nothing more is taken.
+func (p *puller) take(d *delivery) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.leaving {
+		p.waiting[d.id] = d
+	}
+	return !p.leaving
+}
+
+// reader is the worker for a topic: by the source as it is now, or, for what only the one before knows, by that. The
+// canary's own one takes a Thing that nobody has registered.
 func (p *puller) reader(topic string) *worker {
-	c := p.worker.g.canary
-	if !p.source.Canary || c == nil || topic != c.topic {
-		return p.worker
+	g, source := p.worker.g, p.source.Load()
+	if source != p.worker.source {
+		for _, w := range [...]*worker{p.before, p.canary} {
+			if w != nil {
+				w.close()
+			}
+		}
+		p.before, p.worker, p.canary = p.worker, g.newWorker(source), nil
 	}
-	if p.canary == nil {
-		p.canary = p.worker.g.newWorker(p.source)
-		p.canary.normalizer = c.cfg.Normalizer()
+	if c := g.canary; source.Canary && c != nil && topic == c.topic {
+		if p.canary == nil {
+			p.canary = g.newWorker(source)
+			p.canary.normalizer = c.cfg.Normalizer()
+		}
+		return p.canary
 	}
-	return p.canary
+	if p.before != nil && p.worker.find(topic).refused != nil && p.before.find(topic).refused == nil {
+		return p.before
+	}
+	return p.worker
 }
 
 // again puts a redelivered message's handle in place of the old one, if its first delivery is still on its way.
@@ -235,6 +352,7 @@ func (p *puller) refused(token uint64, err error) {
 			delete(p.waiting, d.id)
 		}
 		p.mu.Unlock()
+		p.tellLeft()
 	}
 	p.m.refused.WithLabelValues(refusalOf(err)).Inc()
 	p.fail(err)
@@ -250,6 +368,15 @@ func (p *puller) release(d *delivery) {
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
+	default:
+	}
+	p.tellLeft()
+}
+
+// tellLeft lets leave look again.
+func (p *puller) tellLeft() {
+	select {
+	case p.left <- struct{}{}:
 	default:
 	}
 }

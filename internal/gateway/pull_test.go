@@ -20,7 +20,12 @@ import (
 // publisher is a client of the broker that keeps what it could not send yet.
 func publisher(t *testing.T, m *peers.MosquittoServer) paho.Client {
 	t.Helper()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + m.Addr()).SetClientID("plant").SetCleanSession(false).
+	return dialAs(t, m.Addr(), "plant")
+}
+
+func dialAs(t *testing.T, addr, client string) paho.Client {
+	t.Helper()
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + addr).SetClientID(client).SetCleanSession(false).
 		SetAutoReconnect(true).SetMaxReconnectInterval(200 * time.Millisecond))
 	if tok := c.Connect(); tok.Wait() && tok.Error() != nil {
 		t.Fatal(tok.Error())

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/gateway/inflight"
 	"github.com/situ-city/situ/internal/normalize"
+	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/internal/spool"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -46,10 +48,54 @@ const (
 	DefaultPrepared = 256 << 20
 )
 
+// newWorker makes one for a pulled source, or, with nil, for a connection of the embedded front.
 func (g *Gateway) newWorker(s *Source) *worker {
 	n := g.newNormalizer()
 	n.Share(g.room)
-	return &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
+	w := &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
+	if s == nil {
+		w.embedded = g.embedded.Load()
+	}
+	return w
+}
+
+// renew forgets what the sources of before said about topics.
+func (w *worker) renew() {
+	if now := w.g.embedded.Load(); w.source == nil && now != w.embedded {
+		w.g.room.Give(w.kept)
+		w.routes, w.kept = map[string]route{}, 0
+		w.embedded, w.decoders = now, map[read]*reader{}
+	}
+}
+
+// find gives a topic's route.
+func (w *worker) find(topic string) route {
+	r, ok := w.routes[topic]
+	if !ok {
+		r = w.route(topic)
+		r.count = w.g.metrics.messages.WithLabelValues(r.source.Name)
+		w.remember(topic, r)
+	}
+	return r
+}
+
+// covers reports whether a credential may publish to a topic: the Thing, or all Things of the owner where only the
+// payload says which, must be in its scope. source is the topic's, if it has one.
+func (w *worker) covers(scope registry.TopicScope, topic string) (source string, ok bool) {
+	w.renew()
+	if strings.HasPrefix(topic, ownPrefix) && !w.embedded.has(ownPrefix) || !w.embedded.has("") {
+		return "", scope == "*" || scope.AllowsTopic(topic)
+	}
+	switch r := w.find(topic); {
+	case scope == "*":
+		return r.source.Name, true
+	case r.source.Name == "":
+		return "", scope.AllowsTopic(topic)
+	case r.refused != nil:
+		return r.source.Name, scope.Allows(sensor.ThingID(r.refused.Owner + "/-"))
+	default:
+		return r.source.Name, scope.Allows(r.source.Thing)
+	}
 }
 
 // close gives back the room of what was prepared.
@@ -71,12 +117,8 @@ func (w *worker) remember(topic string, r route) {
 // build decodes and normalises one payload into w.live and w.back and says how many of them hold something.
 // It is never 0: what cannot be read is a dead letter, what holds nothing is counted as empty.
 func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts int) {
-	r, ok := w.routes[topic]
-	if !ok {
-		r = w.route(topic)
-		r.count = w.g.metrics.messages.WithLabelValues(r.source.Name)
-		w.remember(topic, r)
-	}
+	w.renew()
+	r := w.find(topic)
 	r.count.Inc()
 	letter := func(reason sensor.Reason, detail string) int {
 		return w.refuse(sensor.DeadLetter{Reason: reason, Detail: detail, Topic: topic, Protocol: r.source.Protocol,

@@ -7,7 +7,7 @@
 //
 // Nothing is guessed silently. The rules, in the order they are asked:
 //
-//   - Thing: the one the topic names. If it names none ("owner/-"), or one that is not registered, the serial inside the
+//   - Thing: the one that the source's identity template made of the payload, else the one the topic names. If it names none ("owner/-"), or one that is not registered, the serial inside the
 //     frame is looked up among the owner's Things. A retired Thing is refused. An unknown one is refused (reason thing),
 //     or with AutoRegister used at once and declared.
 //   - Time, judged against arrival: none gives arrival (or so long before it as the payload says) and NoTime; before 2000 or more than 10 minutes ahead is
@@ -131,7 +131,7 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 	backfill.Arrival = live.Arrival
 
 	var t *thing
-	serial, asked, classed := "", false, false
+	serial, named, asked, classed := "", sensor.ThingID(""), false, false
 	for i := range readings {
 		r := &readings[i]
 		n.at = i
@@ -139,8 +139,8 @@ func (n *Normalizer) Normalize(src *Source, readings []decode.Reading, payload [
 			n.refuse(t, r, &refusal{decode.ReasonOf(r.Err), r.Err.Error()})
 			continue
 		}
-		if !asked || r.Serial != serial {
-			t, serial, asked = n.thingOf(r.Serial), r.Serial, true
+		if !asked || r.Serial != serial || r.Thing != named {
+			t, serial, named, asked = n.thingOf(r), r.Serial, r.Thing, true
 			n.place = placed{}
 			if t != nil {
 				n.outcome.Class = keptLonger(n.outcome.Class, t.class, !classed)

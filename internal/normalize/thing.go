@@ -3,6 +3,7 @@ package normalize
 import (
 	"fmt"
 
+	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -37,8 +38,11 @@ type thing struct {
 }
 
 // thingOf finds the Thing of a reading, or leaves one dead letter for all readings of that serial and gives nil.
-func (n *Normalizer) thingOf(serial string) *thing {
-	id := n.src.Thing
+func (n *Normalizer) thingOf(r *decode.Reading) *thing {
+	id, serial := n.src.Thing, r.Serial
+	if r.Thing != "" {
+		id = r.Thing
+	}
 	if id.Name() == "-" {
 		var why *refusal
 		if id, why = n.bySerial(serial); why != nil {

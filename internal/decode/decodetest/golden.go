@@ -33,6 +33,7 @@ type outcome struct {
 
 // reading is a decode.Reading as people read it.
 type reading struct {
+	Thing      string        `json:"thing,omitempty"`
 	Serial     string        `json:"serial,omitempty"`
 	Key        string        `json:"key,omitempty"`
 	Property   string        `json:"property,omitempty"`
@@ -150,7 +151,7 @@ func outcomeOf(d decode.Decoder, payload []byte) (o outcome) {
 
 func readingOf(r decode.Reading) reading {
 	g := reading{
-		Serial: r.Serial, Key: r.Key, Property: r.Property, Text: r.Text, Unit: r.Unit,
+		Thing: string(r.Thing), Serial: r.Serial, Key: r.Key, Property: r.Property, Text: r.Text, Unit: r.Unit,
 		Time: moment(r.Time), From: r.FromArrival, ResultTime: moment(r.ResultTime),
 	}
 	if r.Err != nil {

@@ -91,7 +91,7 @@ func checkErr(tb testing.TB, err error) {
 	tb.Helper()
 	for _, cause := range []error{
 		decode.ErrTruncated, decode.ErrChecksum, decode.ErrMalformed, decode.ErrUnsupported, decode.ErrEncoding,
-		decode.ErrNumber, decode.ErrPosition, decode.ErrTime, decode.ErrBound, decode.ErrEmpty, decode.ErrPlugin,
+		decode.ErrNumber, decode.ErrPosition, decode.ErrTime, decode.ErrBound, decode.ErrEmpty, decode.ErrPlugin, decode.ErrThing,
 	} {
 		if errors.Is(err, cause) {
 			return
