@@ -108,8 +108,28 @@ func (c *Catalogue) Lookup(name string) (*ObservedProperty, bool) {
 }
 
 // Mean is Lookup for a name in a payload of a protocol: names that mean something only there ("P1" of a
-// sensor-community station, "00060" of the USGS) are found first. It does not allocate.
+// sensor-community station, "00060" of the USGS) are found first. Of a name that is not known as a whole, what only says
+// where it stands is left out: members that hold others in front (env.temperature, data.pm2_5, 1.soil.moisture), a
+// number behind (temperature_1). It does not allocate.
 func (c *Catalogue) Mean(protocol, name string) (Meaning, bool) {
+	for {
+		if m, ok := c.mean(protocol, name); ok {
+			return m, true
+		}
+		if base := unnumbered(name); base != name {
+			if m, ok := c.mean(protocol, base); ok {
+				return m, true
+			}
+		}
+		head, rest, nested := strings.Cut(name, ".")
+		if !nested || !container(head) {
+			return Meaning{}, false
+		}
+		name = rest
+	}
+}
+
+func (c *Catalogue) mean(protocol, name string) (Meaning, bool) {
 	var room [2 * maxPropertyName]byte
 	if protocol != "" && len(protocol) < maxPropertyName {
 		b := append(append(room[:0], protocol...), '/')

@@ -67,7 +67,11 @@ func TestCatalogueMeansWhatTheProtocolSays(t *testing.T) {
 		{"ngsi-ld", "relativeHumidity", "humidity", "1"}, {"json", "relativeHumidity", "humidity", ""}, {"ngsi-ld", "no", "nitric_oxide", ""}, {"ngsi-ld", "NO2", "no2", ""},
 		{"ngsi-ld", "LAeq", "noise_leq", ""}, {"ngsi-ld", "airQualityIndex", "aqi", ""}, {"ngsi-ld", "availableSpotNumber", "parking_free", ""},
 		{"usgs", "00060", "flow", "[ft_i]3/s"}, {"usgs", "00010", "water_temperature", ""}, {"json", "00060", "", ""}, {"ea-flood", "level/Stage", "water_level", "m"},
-		{"sl651", "Z", "water_level", ""}, {"sl651", "39", "water_level", ""}, {"sl651", "PJ", "rainfall", ""}, {"sl651", "VT", "supply_voltage", ""}, {"json", "Z", "", ""},
+		{"sl651", "Z", "water_level", ""}, {"sl651", "P1", "rainfall_hour", ""}, {"sl651", "SW", "sediment_mass", ""}, {"sl651", "ZT-battery_low", "battery_low", ""}, {"sl651", "H", "groundwater_depth", ""}, {"gb26875", "fault", "device_fault", ""}, {"json", "fault", "", ""},
+		{"ttn", "env.temperature", "temperature", ""}, {"ttn", "1.soil.moisture", "soil_moisture", ""}, {"ttn", "1.soil.pH", "soil_ph", ""}, {"ttn", "water.temperature", "water_temperature", ""},
+		{"ttn", "temperature_1", "temperature", ""}, {"ttn", "relative_humidity_2", "humidity", ""}, {"ttn", "barometric_pressure_3", "pressure", ""}, {"chirpstack", "temperatureSensor.1", "temperature", ""},
+		{"thingsboard", "air.pm2_5", "pm2_5", ""}, {"tasmota", "BME280.Humidity", "humidity", ""}, {"json", "data.sensors.0.noise", "noise", ""}, {"meshtastic", "environment.voltage", "battery_voltage", "V"},
+		{"json", "fridge.temperature", "", ""}, {"json", "co_2", "", ""}, {"json", "air.cells.0", "", ""}, {"json", "air.", "", ""}, {"json", ".", "", ""}, {"json", "...temperature", "temperature", ""}, {"json", "temperature_", "", ""}, {"json", "_1", "", ""}, {"sl651", "PJ", "rainfall", ""}, {"sl651", "VT", "supply_voltage", ""}, {"json", "Z", "", ""},
 		{"geohazard", "gpsTotalX", "gnss_east", ""}, {"geohazard", "LF", "crack", ""}, {"geohazard", "gX", "acceleration_x", "[g]"},
 		{"cnemc", "o3_8h_24h", "o3_8h", ""}, {"cnemc", "pm2_5_24h", "pm2_5_24h", ""}, {"cnemc", "aqi", "aqi", ""},
 		{"", "windSpeed", "wind_speed", ""}, {"", "WindSpeed", "wind_speed", ""}, {"", "pm10", "pm10", ""}, {"", "pm1_0", "pm1", ""}, {"", "rssi", "signal", ""}, {"", "loRaSNR", "snr", ""},
@@ -224,6 +228,7 @@ func TestCatalogueLookupDoesNotAllocate(t *testing.T) {
 		c.ByCode("pm10")
 		c.ByNumber(3)
 		c.Mean("usgs", "00060")
+		c.Mean("ttn", "data.env.temperature_1")
 	}); n != 0 {
 		t.Errorf("%v allocations a look-up", n)
 	}
