@@ -7,6 +7,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/chirpstack"
 	"github.com/situ-city/situ/internal/decode/cnemc"
 	"github.com/situ-city/situ/internal/decode/gb26875"
+	"github.com/situ-city/situ/internal/decode/geohazard"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/senml"
@@ -22,6 +23,7 @@ func Protocols() []decode.Protocol {
 		chirpstack.Protocol(),
 		cnemc.Protocol(),
 		gb26875.Protocol(),
+		geohazard.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
 		senml.CBOR(),

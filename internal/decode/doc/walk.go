@@ -13,7 +13,8 @@ import (
 )
 
 // Walk collects the Readings of one payload after the other; a JSON protocol's Decoder holds one. Between Begin and
-// End everything that is added begins as a copy of Base: its Serial, Time, Position, Quality. Not for concurrent use.
+// End everything that is added begins as a copy of Base: its Serial, Time, Position, Quality, and its Property, if the
+// name to look up is not the value's whole name. Not for concurrent use.
 type Walk struct {
 	Protocol string
 	Strict   bool           // as the settings say
@@ -241,7 +242,9 @@ func (w *Walk) named(r decode.Reading, name string, v gjson.Result) {
 		return
 	}
 	r.Key = w.names.Keep(name)
-	r.Property = r.Key
+	if r.Property == "" {
+		r.Property = r.Key
+	}
 	w.Put(r)
 }
 
