@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/deadletter"
 	"github.com/situ-city/situ/internal/decode/all"
 	"github.com/situ-city/situ/internal/failpoint"
@@ -13,13 +14,28 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
-// letters replays dead letters: read again by the gateway's code, with this process's registry and sources.
-func (p *process) letters() (*deadletter.Replayer, error) {
-	again, err := gateway.NewAgain(p.cfg.sources(), all.Protocols(), p.replayNormalizer)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+// openAgain makes what reads dead letters, and sees to it that the configuration file is read again.
+func (p *process) openAgain() (err error) {
+	if p.again, err = gateway.NewAgain(p.cfg.sources(), all.Protocols(), p.replayNormalizer); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	p.again = again
+	p.reloader = &host.Reloader{File: p.cfg.File, Apply: p.applySources, Logger: p.logger}
+	p.reloader.Register(p.metrics)
+	return nil
+}
+
+// applySources gives a changed configuration to all who read by it.
+func (p *process) applySources(ctx context.Context, sources []gateway.Source) error {
+	if p.gateway != nil {
+		if err := p.gateway.Reload(ctx, sources); err != nil {
+			return err
+		}
+	}
+	return p.again.Reload(sources, all.Protocols())
+}
+
+// letters replays dead letters: read again by the gateway's code, with this process's registry and sources.
+func (p *process) letters() *deadletter.Replayer {
 	return deadletter.New(deadletter.Config{
 		Store: func() deadletter.Store {
 			if s := p.store.Load(); s != nil {
@@ -27,7 +43,7 @@ func (p *process) letters() (*deadletter.Replayer, error) {
 			}
 			return nil
 		},
-		Reader:  again,
+		Reader:  p.again,
 		Allowed: p.allowed,
 		Declare: func(ctx context.Context, d []sensor.Declaration) error {
 			_, err := p.registry.Declare(ctx, d)
@@ -36,7 +52,7 @@ func (p *process) letters() (*deadletter.Replayer, error) {
 		Live:   p.showReplayed,
 		Now:    failpoint.Now,
 		Logger: p.logger,
-	}), nil
+	})
 }
 
 // replayNormalizer declares by itself only where the gateway is in this process and does so too.

@@ -66,6 +66,7 @@ type process struct {
 	canaries  *query.Canaries
 	audit     *query.Audit
 	again     *gateway.Again // reads dead letters
+	reloader  *host.Reloader
 	gateway   *gateway.Gateway
 	web       net.Listener
 	clickweb  net.Listener // nil: off

@@ -93,9 +93,12 @@ func RunQuery(ctx context.Context, cfg QueryConfig, logger *slog.Logger, out io.
 	p.hold = heard.Hold
 	p.ready.Set("history", "connecting to ClickHouse")
 	p.openLive()
+	if err := p.openAgain(); err != nil {
+		return err
+	}
 	return host.RunFloors(ctx, logger, [][]host.Stage{
 		{{Name: "store", Run: p.connectStore}, {Name: "http", Run: p.runHTTP}, {Name: "registry", Run: p.runLedger}},
-		{{Name: "live", Run: after(cfg.Kafka.Ensure, b, p.runFeed)}, {Name: "declarations", Run: heard.Run}},
+		{{Name: "live", Run: after(cfg.Kafka.Ensure, b, p.runFeed)}, {Name: "declarations", Run: heard.Run}, {Name: "configuration", Run: p.reloader.Run}},
 	}, p.announce)
 }
 

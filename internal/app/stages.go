@@ -77,10 +77,13 @@ func (p *process) holds() map[sensor.Lane]gateway.Hold {
 //	demo      the simulated city
 func (p *process) run(ctx context.Context) error {
 	p.openLive()
+	if err := p.openAgain(); err != nil {
+		return err
+	}
 	return host.RunFloors(ctx, p.logger, [][]host.Stage{
 		{{Name: "engine", Run: p.runEngine}, {Name: "registry", Run: p.runLedger}},
 		{{Name: "live", Run: p.runFeed}, {Name: "ingester", Run: p.runIngester}, {Name: "http", Run: p.runHTTP}},
-		{{Name: "gateway", Run: p.gateway.Run}},
+		{{Name: "gateway", Run: p.gateway.Run}, {Name: "configuration", Run: p.reloader.Run}},
 		{{Name: "demo", Run: p.runDemo}},
 	}, p.announce)
 }
@@ -272,10 +275,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	letters, err := p.letters()
-	if err != nil {
-		return err
-	}
+	letters := p.letters()
 	server := query.New(query.Config{
 		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Models: p.models, Divisions: p.divisions,
 		History: func() query.History {

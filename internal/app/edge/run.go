@@ -37,6 +37,7 @@ type process struct {
 	spools      map[sensor.Lane]*spool.Spool
 	kafka       *kafka.Bus
 	gateway     *gateway.Gateway
+	reloader    *host.Reloader
 	pumps       map[sensor.Lane]*pump // made after everything is open, before anything runs
 
 	onCommit host.CommitHook
@@ -70,7 +71,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, out io.Writer) (e
 	return host.RunFloors(ctx, logger, [][]host.Stage{
 		{{Name: "registry", Run: p.follower.Run}, {Name: "credentials", Run: p.credentials.watch}, {Name: "http", Run: p.runOps}},
 		{{Name: "batch", Run: func(ctx context.Context) error { return p.runPumps(ctx, pumps) }}},
-		{{Name: "gateway", Run: p.runGateway}},
+		{{Name: "gateway", Run: p.runGateway}, {Name: "configuration", Run: p.reloader.Run}},
 	}, p.announce)
 }
 
@@ -131,6 +132,8 @@ func (p *process) open() (err error) {
 		return fmt.Errorf("%w: %w", host.ErrRefused, err)
 	}
 	p.onCommit.Set(p.gateway.OnCommit)
+	p.reloader = &host.Reloader{File: p.cfg.File, Apply: p.gateway.Reload, Logger: p.logger}
+	p.reloader.Register(p.metrics)
 	return nil
 }
 

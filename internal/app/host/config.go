@@ -1,11 +1,14 @@
 package host
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -31,23 +34,27 @@ func (l Logging) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// File is the configuration file: any flag of the command by its name, and the sources.
+// File is the configuration file: any flag of the command by its name, and the sources (docs/sources.md). Sources are
+// read again when the file changes; see Reloader.
 //
 //	http: 127.0.0.1:8080
 //	sources:
 //	  - name: plant
 //	    broker: tcp://10.0.0.5:1883
-//	    topics: [factory/+/{thing}/up]
+//	    topics: ["factory/+/{thing}/up"]
 //	    protocol: json
 //	    owner: plant
 type File struct {
 	Sources []gateway.Source `yaml:"sources"`
 	Flags   map[string]any   `yaml:",inline"`
+
+	path string
+	sum  [sha256.Size]byte // of its bytes
 }
 
 // ReadFile reads a configuration file; path "" is an empty one.
 func ReadFile(path string) (*File, error) {
-	f := &File{}
+	f := &File{path: path}
 	if path == "" {
 		return f, nil
 	}
@@ -55,12 +62,40 @@ func ReadFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	dec := yaml.NewDecoder(strings.NewReader(string(b)))
+	f.sum = sha256.Sum256(b)
+	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	if err := dec.Decode(f); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, plain(err))
 	}
+	f.locate(b)
 	return f, nil
+}
+
+// plain says yaml's complaint about an unknown key in words of the file.
+func plain(err error) error {
+	if text := goType.ReplaceAllString(err.Error(), "is no setting of a source; see docs/sources.md"); text != err.Error() {
+		return errors.New(text)
+	}
+	if strings.Contains(err.Error(), "expected ',' or ']'") {
+		return fmt.Errorf("%w; text with {} inside [] needs quotes: [\"a/{thing}\"]", err)
+	}
+	return err
+}
+
+var goType = regexp.MustCompile(`not found in type [a-z]+\.[A-Za-z]+`)
+
+// locate tells each source where it stands in the file.
+func (f *File) locate(b []byte) {
+	var where struct {
+		Sources []yaml.Node `yaml:"sources"`
+	}
+	if err := yaml.Unmarshal(b, &where); err != nil || len(where.Sources) != len(f.Sources) {
+		return // it was readable a moment ago; without lines then
+	}
+	for i := range f.Sources {
+		f.Sources[i].Where = fmt.Sprintf("%s:%d", f.path, where.Sources[i].Line)
+	}
 }
 
 // resolver gives kong the file's flags. A flag beats SITU_* beats the file: kong asks a resolver even where the
