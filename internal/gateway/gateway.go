@@ -72,6 +72,7 @@ type Gateway struct {
 	canary    *canary // nil: none
 	metrics   *metrics
 	room      *normalize.Room
+	memory    *normalize.Memory // from one connection of a Thing to the next
 }
 
 // New checks the configuration and binds the listener, so that a port in use is said before anything starts.
@@ -82,7 +83,8 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Prepared == 0 {
 		cfg.Prepared = DefaultPrepared
 	}
-	g := &Gateway{cfg: cfg, spools: cfg.Spools, room: normalize.NewRoom(cfg.Prepared)}
+	g := &Gateway{cfg: cfg, spools: cfg.Spools,
+		room: normalize.NewRoom(cfg.Prepared - cfg.Prepared/memoryPart), memory: normalize.NewMemory(cfg.Prepared / memoryPart)}
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
 		return nil, errors.New("gateway: a spool for each lane is needed")
 	}

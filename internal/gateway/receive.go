@@ -46,12 +46,14 @@ const (
 
 	// DefaultPrepared is how many bytes all connections together keep of prepared Things, names and topics.
 	DefaultPrepared = 256 << 20
+	memoryPart      = 8 // the part of it that outlives connections: what Things are judged by
 )
 
 // newWorker makes one for a pulled source, or, with nil, for a connection of the embedded front.
 func (g *Gateway) newWorker(s *Source) *worker {
 	n := g.newNormalizer()
 	n.Share(g.room)
+	n.Recall(g.memory)
 	w := &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
 	if s == nil {
 		w.embedded = g.embedded.Load()
@@ -100,7 +102,7 @@ func (w *worker) covers(scope registry.TopicScope, topic string) (source string,
 
 // close gives back the room of what was prepared.
 func (w *worker) close() {
-	w.normalizer.Forget()
+	w.normalizer.Leave()
 	w.g.room.Give(w.kept)
 	w.routes, w.kept = nil, 0
 }

@@ -30,7 +30,7 @@ func TestConnectionsShareTheRoomOfWhatIsPrepared(t *testing.T) {
 	for _, w := range workers {
 		w.close()
 	}
-	if !r.g.room.Take(1<<20) || r.g.room.Take(1) {
+	if !r.g.room.Take(1<<20-1<<20/memoryPart) || r.g.room.Take(1) {
 		t.Error("not all room was given back")
 	}
 }

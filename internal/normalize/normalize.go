@@ -83,8 +83,9 @@ type Source struct {
 type Normalizer struct {
 	opt    Options
 	things map[sensor.ThingID]*thing
-	room   *Room // nil: only the number of Things is bounded
-	kept   int64 // bytes taken from it
+	room   *Room   // nil: only the number of Things is bounded
+	kept   int64   // bytes taken from it
+	memory *Memory // nil: nothing is remembered beyond this Normalizer
 
 	// Of the message in hand.
 	src     *Source

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,9 +15,11 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
+var loaded = sync.OnceValues(sensor.LoadCatalogue) // it never changes
+
 func catalogue(t testing.TB) *sensor.Catalogue {
 	t.Helper()
-	c, err := sensor.LoadCatalogue()
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

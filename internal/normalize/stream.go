@@ -56,6 +56,7 @@ func (n *Normalizer) streamOf(t *thing, r *decode.Reading) (*stream, *refusal) {
 		if why != nil {
 			return nil, why // not remembered: names that are refused are without number
 		}
+		t.recall(&s)
 		i = t.add(s)
 		if n.things[t.id] == t {
 			n.keep(int64(streamBytes + len(s.key) + len(s.property) + len(s.unit)))

@@ -27,8 +27,9 @@ type thing struct {
 	lon   int32 // registered place, or NoPosition
 	lat   int32
 
-	declared int64 // arrival of the message that last declared the Thing, 0 = none
-	skew     skew  // of its clock
+	declared int64        // arrival of the message that last declared the Thing, 0 = none
+	skew     skew         // of its clock
+	brought  []pastStream // from Memory, until the stream is met
 
 	protocol   string // in which its names were read
 	generation int    // rises when entry, list or protocol changed: streams are prepared anew
@@ -122,6 +123,11 @@ func (n *Normalizer) load(id sensor.ThingID) *thing {
 		t = &thing{id: id, key: id.Key()}
 		if known && !entry.Retired || !known && n.opt.AutoRegister {
 			n.remember(t)
+		}
+		if n.things[id] == t { // else it would not come back
+			if p := n.memory.take(id); p != nil && n.keep(p.bytes(id)) {
+				t.skew, t.brought = p.skew, p.streams
+			}
 		}
 	}
 	list := n.ledger.DatastreamsOf(id)
