@@ -28,6 +28,7 @@ type cli struct {
 	Sim         simCmd         `cmd:"" help:"A seeded city that speaks real protocols over MQTT."`
 	Replay      replayCmd      `cmd:"" help:"Play a CSV data set over MQTT, faster than life."`
 	Register    registerCmd    `cmd:"" help:"Register Things from a CSV file; one verdict a row."`
+	Source      sourceCmd      `cmd:"" help:"Check a source's configuration with a payload."`
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
 	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
 	Balance     balanceCmd     `cmd:"" help:"What became of every acknowledged message; exit code 1 if one is missing."`

@@ -123,6 +123,8 @@ func said(err error) error {
 	}
 	hint := ""
 	switch {
+	case strings.Contains(at.Message, "unexpected token EOF"), strings.Contains(at.Message, "unexpected end"):
+		return fmt.Errorf("column %d: the expression ends too early", at.Column+1)
 	case strings.Contains(at.Message, "unknown name"):
 		hint = "; an expression sees payload, item, index, topic and part.NAME, and calls " + strings.Join(Functions(), ", ") + ", string, split, entries"
 	case strings.Contains(at.Message, "unknown field"):

@@ -3,6 +3,7 @@ package mapped
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -104,6 +105,37 @@ type machine struct {
 	env     map[string]any
 	longest int // of the payload's arrays
 	steps   int
+	trace   func(Step) // nil but for who asks to see
+}
+
+// Step is one expression that was evaluated.
+type Step struct {
+	Report int    // ordinal of the report
+	Field  string // where it stands in the configuration
+	Text   string // the expression
+	Result string // what it gave, in words
+	Err    error
+}
+
+// Trace has f told of every expression that is evaluated from now on.
+func (d *Decoder) Trace(f func(Step)) { d.s.machine.trace = f }
+
+// words of a result, for Step.
+func words(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null (not in the payload)"
+	case []any:
+		return fmt.Sprintf("an array of %d", len(v))
+	case string:
+		return fmt.Sprintf("%.100q", v)
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	if n, ok := number(v); ok {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return kind(v)
 }
 
 // errSteps ends the payload, not only the value.
@@ -114,6 +146,15 @@ func (m *machine) eval(e *expression) (any, error) {
 	if e == nil {
 		return nil, nil
 	}
+	v, err := m.run(e)
+	if m.trace != nil {
+		report, _ := m.env["index"].(int)
+		m.trace(Step{report, e.field, e.text, words(v), err})
+	}
+	return v, err
+}
+
+func (m *machine) run(e *expression) (any, error) {
 	if m.steps += m.cost(e); m.steps > MaxSteps {
 		return nil, errSteps
 	}

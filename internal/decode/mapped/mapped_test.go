@@ -89,7 +89,7 @@ func TestExpressions(t *testing.T) {
 		{`string(payload.o)`, "string(an object)"}, {`payload.w + 1`, "invalid operation"}, {`payload.w[0:1]`, "o"}, {`int(payload.w)`, "int"},
 		{`payload["w"]`, "ok"}, {`find(payload.a, # > 1)`, "2"}, {`all(payload.a, any(payload.a, # > 0))`, "1"},
 
-		{`item.`, "values[0].value: column 5: unexpected end"}, {`foo`, "values[0].value: column 1: unknown name foo"}, {`now()`, "column 1: unknown name now"},
+		{`item.`, "values[0].value: column 5: the expression ends too early"}, {`foo`, "values[0].value: column 1: unknown name foo"}, {`now()`, "column 1: unknown name now"},
 		{`part.nix`, "column 6: unknown field nix"}, {`1..9`, "column 2: ranges"}, {`let a = 1; a`, "not taken"}, {`1; 2`, "not taken"},
 		{`{"a": 1}.a`, "not taken"}, {`repeat("a", 9)`, "unknown name repeat"}, {`reduce(payload.a, #acc + #)`, "unknown name reduce"},
 		{`sort(payload.a)`, "unknown name sort"}, {`keys(payload.o)`, "unknown name keys"}, {`payload.w matches payload.s`, "must be written out"},
