@@ -83,8 +83,9 @@ type Source struct {
 type Normalizer struct {
 	opt    Options
 	things map[sensor.ThingID]*thing
-	room   *Room   // nil: only the number of Things is bounded
-	kept   int64   // bytes taken from it
+	room   *Room // nil: only the number of Things is bounded
+	kept   int64 // bytes taken from it
+	limits map[limits]*limits
 	memory *Memory // nil: nothing is remembered beyond this Normalizer
 
 	// Of the message in hand.
@@ -116,7 +117,7 @@ type Outcome struct {
 
 // New makes a Normalizer.
 func New(o Options) *Normalizer {
-	return &Normalizer{opt: o, things: make(map[sensor.ThingID]*thing)}
+	return &Normalizer{opt: o, things: make(map[sensor.ThingID]*thing), limits: make(map[limits]*limits)}
 }
 
 // Normalize appends what the readings of one message become. live.Arrival is the time of arrival, for both lanes.

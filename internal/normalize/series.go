@@ -24,9 +24,12 @@ const (
 	// resolution in a value that would be right with it.
 	thousand  = 1000
 	hintSteps = 10
+	// maxLimits bounds the limits that are shared: a few hundred properties, at some intervals.
+	maxLimits = 4096
 )
 
-// limits are what a Datastream's values are judged by; zero: not judged.
+// limits are what values are judged by; zero: not judged. All Datastreams of a property share one, so that of a million
+// only what differs is fetched.
 type limits struct {
 	rate  float64 // plausible change a millisecond
 	slack float64 // change that is never a jump
@@ -34,8 +37,9 @@ type limits struct {
 	hint  float64 // the least value for which a wrong unit is considered, after dividing or multiplying
 }
 
-func limitsOf(p *sensor.ObservedProperty, ds ...*sensor.Datastream) (l limits) {
-	l.rate, l.slack, l.still = p.Rate/1000, steps*p.Resolution, p.Still.Milliseconds()
+// limitsOf gives those of a property, and of the interval at which a Datastream is expected.
+func (n *Normalizer) limitsOf(p *sensor.ObservedProperty, ds ...*sensor.Datastream) *limits {
+	l := limits{rate: p.Rate / 1000, slack: steps * p.Resolution, still: p.Still.Milliseconds()}
 	for _, d := range ds {
 		if d != nil && l.still > 0 {
 			l.still = max(l.still, stillIntervals*d.Interval.Milliseconds())
@@ -44,7 +48,16 @@ func limitsOf(p *sensor.ObservedProperty, ds ...*sensor.Datastream) (l limits) {
 	if u, err := sensor.ParseUnit(p.Unit); err == nil && !u.Sole() {
 		l.hint = hintSteps * p.Resolution
 	}
-	return l
+	if n.opt.Alone {
+		l.rate, l.still = 0, 0
+	}
+	if shared, ok := n.limits[l]; ok {
+		return shared
+	}
+	if len(n.limits) < maxLimits {
+		n.limits[l] = &l
+	}
+	return &l
 }
 
 // series is what is remembered of a Datastream's values, in the order of their phenomenonTime. The zero value has none.
@@ -60,7 +73,7 @@ type series struct {
 // correction, a repeat), is not judged: a backlog in disorder says nothing of how fast a quantity changes.
 func (s *stream) judge(o *sensor.Observation) {
 	const doubted = sensor.OutOfRange | sensor.SourceFault | sensor.SourceCalib | sensor.SourceOver
-	if s.rate == 0 && s.still == 0 || o.Quality&doubted != 0 || o.PhenomenonTime <= s.lastAt {
+	if s.limits == nil || s.rate == 0 && s.still == 0 || o.Quality&doubted != 0 || o.PhenomenonTime <= s.lastAt {
 		return
 	}
 	if s.rate > 0 && o.Quality&sensor.Moving == 0 && s.jumped(o.Result, o.PhenomenonTime) {
@@ -106,5 +119,5 @@ func (s *stream) stuck(x float64, at int64) bool {
 // sign of ug for mg, mV for V, W for kW, m for mm.
 func (s *stream) unitHint(x float64) bool {
 	inside := func(y float64) bool { return y >= s.min && y <= s.max && math.Abs(y) >= s.hint }
-	return s.hint > 0 && (inside(x/thousand) || inside(x*thousand))
+	return s.limits != nil && s.hint > 0 && (inside(x/thousand) || inside(x*thousand))
 }

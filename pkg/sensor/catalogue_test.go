@@ -72,7 +72,7 @@ func TestCatalogueMeansWhatTheProtocolSays(t *testing.T) {
 		{"ttn", "temperature_1", "temperature", ""}, {"ttn", "relative_humidity_2", "humidity", ""}, {"ttn", "barometric_pressure_3", "pressure", ""}, {"chirpstack", "temperatureSensor.1", "temperature", ""},
 		{"thingsboard", "air.pm2_5", "pm2_5", ""}, {"tasmota", "BME280.Humidity", "humidity", ""}, {"json", "data.sensors.0.noise", "noise", ""}, {"meshtastic", "environment.voltage", "battery_voltage", "V"},
 		{"json", "fridge.temperature", "", ""}, {"json", "co_2", "", ""}, {"json", "air.cells.0", "", ""}, {"json", "air.", "", ""}, {"json", ".", "", ""}, {"json", "...temperature", "temperature", ""}, {"json", "temperature_", "", ""}, {"json", "_1", "", ""}, {"sl651", "PJ", "rainfall", ""}, {"sl651", "VT", "supply_voltage", ""}, {"json", "Z", "", ""},
-		{"geohazard", "gpsTotalX", "gnss_east", ""}, {"geohazard", "LF", "crack", ""}, {"geohazard", "gX", "acceleration_x", "[g]"},
+		{"geohazard", "gpsTotalX", "gnss_east", ""}, {"geohazard", "LF", "crack", ""}, {"geohazard", "gX", "acceleration_x", ""}, {"geohazard", "temp", "device_temperature", ""}, {"geohazard", "dispsX", "deep_displacement", ""},
 		{"cnemc", "o3_8h_24h", "o3_8h", ""}, {"cnemc", "pm2_5_24h", "pm2_5_24h", ""}, {"cnemc", "aqi", "aqi", ""},
 		{"", "windSpeed", "wind_speed", ""}, {"", "WindSpeed", "wind_speed", ""}, {"", "pm10", "pm10", ""}, {"", "pm1_0", "pm1", ""}, {"", "rssi", "signal", ""}, {"", "loRaSNR", "snr", ""},
 		{"", "困人", "lift_trapped", ""}, {"", "内涝水深", "water_depth", ""}, {strings.Repeat("p", 1000), "P1", "", ""}, {"usgs", "", "", ""}, {"usgs", strings.Repeat("0", 200), "", ""},
