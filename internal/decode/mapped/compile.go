@@ -39,6 +39,8 @@ type expression struct {
 	field   string // where it stands in the configuration
 	text    string
 	path    *path // it only fetches: no machine is needed
+	scale   byte  // '*', '/', '+' or '-': a fetched number and factor, without the machine too; 0 = no
+	factor  float64
 	program *vm.Program
 	loops   int    // loops in each other: what it costs
 	pieces  bool   // it makes arrays of its own, with split
@@ -88,8 +90,31 @@ func (c *compiler) compile(field, text string, item bool) (*expression, error) {
 	}
 	if p, ok := pathOf(tree.Node); ok {
 		e.path = &p
+	} else {
+		e.scaled(tree.Node)
 	}
 	return e, nil
+}
+
+// scaled recognises item.v / 10 and the like: most of what is computed at all.
+func (e *expression) scaled(n ast.Node) {
+	b, ok := n.(*ast.BinaryNode)
+	if !ok || len(b.Operator) != 1 || !strings.Contains("*/+-", b.Operator) {
+		return
+	}
+	p, ok := pathOf(b.Left)
+	if !ok {
+		return
+	}
+	switch c := b.Right.(type) {
+	case *ast.IntegerNode:
+		e.factor = float64(c.Value)
+	case *ast.FloatNode:
+		e.factor = c.Value
+	default:
+		return
+	}
+	e.path, e.scale = &p, b.Operator[0]
 }
 
 // options: what an expression sees, and what it may call.

@@ -159,7 +159,13 @@ func (m *machine) run(e *expression) (any, error) {
 		return nil, errSteps
 	}
 	if e.path != nil {
-		return e.path.fetch(m.env), nil
+		v := e.path.fetch(m.env)
+		if e.scale == 0 {
+			return v, nil
+		}
+		if n, ok := v.(float64); ok {
+			return e.arithmetic(n), nil
+		} // the machine knows what is wrong with it
 	}
 	m.vm.MemoryBudget = memoryBudget
 	v, err := m.vm.Run(e.program, m.env)
@@ -176,7 +182,7 @@ func (m *machine) run(e *expression) (any, error) {
 		return nil, fmt.Errorf("%q: %w: %w", e.text, err, decode.ErrMalformed)
 	}
 	cause := decode.ErrMalformed
-	if errors.Is(err, decode.ErrBound) {
+	if errors.Is(err, decode.ErrBound) || strings.Contains(at.Message, "memory budget") {
 		cause = decode.ErrBound
 	}
 	return nil, fmt.Errorf("%.200q, column %d: %.200s: %w", e.text, at.Column+1, plain.Replace(at.Message), cause)
@@ -185,6 +191,18 @@ func (m *machine) run(e *expression) (any, error) {
 // plain says JSON's words for Go's types.
 var plain = strings.NewReplacer("map[string]interface {}", "object", "[]interface {}", "array", "mapped.beyond", "a number beyond float64",
 	"mapped.longText", "a text too long", "float64", "number", "<nil>", "null")
+
+func (e *expression) arithmetic(n float64) float64 {
+	switch e.scale {
+	case '*':
+		return n * e.factor
+	case '/':
+		return n / e.factor
+	case '+':
+		return n + e.factor
+	}
+	return n - e.factor
+}
 
 func (m *machine) cost(e *expression) int {
 	n := max(m.longest, 1)
