@@ -34,3 +34,20 @@ func TestConnectionsShareTheRoomOfWhatIsPrepared(t *testing.T) {
 		t.Error("not all room was given back")
 	}
 }
+
+// A device that connects for each message is judged by what it sent before, over another connection.
+func TestAConnectionHandsOnWhatItsThingsAreJudgedBy(t *testing.T) {
+	r := newRig(t, func(_ *Config, o *normalize.Options) { o.AutoRegister = true })
+	const at = 1_704_164_400_000 // long ago: the same on every day
+	for i, c := range []struct {
+		celsius int
+		want    sensor.Quality
+	}{{20, 0}, {21, 0}, {45, sensor.RateOfChange}, {21, 0}} {
+		w := r.g.newWorker(nil)
+		w.build("situ/v1/a/b/json", fmt.Appendf(nil, `{"t":%d,"temperature":%d}`, at+i*60_000, c.celsius), sensor.Origin{})
+		if len(w.back.Observations) != 1 || w.back.Observations[0].Quality&sensor.RateOfChange != c.want {
+			t.Errorf("connection %d: %+v", i, w.back.Observations)
+		}
+		w.close()
+	}
+}
