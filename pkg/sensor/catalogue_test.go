@@ -59,7 +59,7 @@ func TestCatalogueMeansWhatTheProtocolSays(t *testing.T) {
 		{"sensor-community", "noise_LAeq", "noise_leq", ""}, {"opensensemap", "rel. Luftfeuchte", "humidity", ""}, {"opensensemap", "Luftdruck", "pressure", ""},
 		{"ecowitt", "tempf", "temperature", "[degF]"}, {"json", "tempf", "temperature", "[degF]"}, {"ecowitt", "baromrelin", "sea_level_pressure", "[in_i'Hg]"},
 		{"ecowitt", "windspeedmph", "wind_speed", "[mi_i]/h"}, {"ecowitt", "dailyrainin", "rainfall_day", "[in_i]"}, {"ecowitt", "temp3f", "probe_temperature", "[degF]"},
-		{"tasmota", "ENERGY.Power", "power", "W"}, {"tasmota", "ENERGY.ApparentPower", "apparent_power", "V.A"}, {"zigbee2mqtt", "power", "power", "W"},
+		{"tasmota", "ENERGY.Power", "power", "W"}, {"tasmota", "ENERGY.ApparentPower", "apparent_power", "V.A"}, {"tasmota", "POWER", "switch_state", ""}, {"zigbee2mqtt", "power", "power", "W"}, {"owntracks", "p", "pressure", "kPa"}, {"ngsi-ld", "LAeq_d", "noise_day", ""}, {"ea-flood", "level/Tidal Level", "water_level", "m"},
 		{"json", "power", "power", ""}, {"zigbee2mqtt", "linkquality", "link_quality", ""}, {"zigbee2mqtt", "contact", "contact_closed", ""},
 		{"meshtastic", "pm10_standard", "pm1", ""}, {"meshtastic", "voltage", "battery_voltage", "V"}, {"json", "voltage", "voltage", ""},
 		{"meshtastic", "barometric_pressure", "pressure", ""}, {"meshtastic", "airUtilTx", "air_util_tx", ""},
