@@ -7,7 +7,6 @@ package hj212
 func Append(dst []byte, f Frame) []byte {
 	begin := len(dst)
 	dst = append(dst, "##0000"...)
-	data := len(dst)
 	dst = appendHeader(dst, &f)
 	dst = append(dst, "CP=&&"...)
 	body := len(dst)
@@ -21,7 +20,12 @@ func Append(dst []byte, f Frame) []byte {
 	if len(dst) > body { // the last ';' separates nothing
 		dst = dst[:len(dst)-1]
 	}
-	dst = append(dst, "&&"...)
+	return seal(append(dst, "&&"...), begin)
+}
+
+// seal writes the length of the frame that begins at begin with "##0000", and appends its CRC and line end.
+func seal(dst []byte, begin int) []byte {
+	data := begin + len("##0000")
 	n := len(dst) - data
 	for i := data - 1; i > begin+1; i-- {
 		dst[i] = byte('0' + n%10)

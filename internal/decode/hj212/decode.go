@@ -33,6 +33,7 @@ type Decoder struct {
 	zone     *time.Location
 	encoding decode.Text
 	crc      string
+	strict   bool
 	names    decode.Interner // MN and keys
 	words    decode.Interner
 	empty    sensor.Reason
@@ -52,10 +53,13 @@ type mark struct {
 
 // New makes a Decoder for a source with these settings.
 func New(s decode.Settings) (*Decoder, error) {
-	d := &Decoder{crc: s.CRC}
+	d := &Decoder{crc: s.CRC, strict: s.Strict}
 	switch s.CRC {
 	case "":
 		d.crc = "variants"
+		if s.Strict {
+			d.crc = "strict"
+		}
 	case "strict", "variants", "off":
 	default:
 		return nil, fmt.Errorf("crc %q is not known (want strict, variants or off)", s.CRC)
@@ -143,11 +147,17 @@ func (d *Decoder) frame(payload []byte, start, end int, closed bool) error {
 	}
 	data, bad := d.encoding.UTF8(e.data)
 	if bad >= 0 {
+		if encrypted(e.data) {
+			return fault(e.at+bad, "CP", errEncrypted)
+		}
 		return fault(e.at+bad, "", decode.ErrEncoding)
 	}
 	var h header
 	if err := h.read(data, nil); err != nil {
 		return shift(err, e.at)
+	}
+	if h.encrypted() {
+		return fault(e.at+h.cpAt, "CP", errEncrypted)
 	}
 	kind, ok := kindOf(h.cn)
 	if !ok {
@@ -165,6 +175,9 @@ func (d *Decoder) frame(payload []byte, start, end int, closed bool) error {
 // judge compares length and CRC with what they should be.
 func (d *Decoder) judge(e *envelope, closed bool) (q sensor.Quality, err error) {
 	if e.declared != len(e.data) {
+		if d.strict {
+			return 0, fault(e.at, "length", fmt.Errorf("%d bytes, the field says %d: %w", len(e.data), e.declared, decode.ErrMalformed))
+		}
 		q |= sensor.LengthWrong
 	}
 	if e.sum == e.right {
@@ -203,6 +216,9 @@ func (d *Decoder) values(h *header, at int, quality sensor.Quality) error {
 		if it.closes {
 			d.close()
 		}
+	}
+	if string(h.cn) == checkAgainstStandard {
+		quality |= sensor.SourceCalib
 	}
 	serial := d.names.String(h.mn)
 	qn, _ := parseTime(h.qn, d.zone)
@@ -258,6 +274,9 @@ func (d *Decoder) value(it *item, time int64) bool {
 		r.Property = key[:it.dash]
 	}
 	v, err := number(it.value)
+	if err != nil && use == asNumber && condition(it.name[:it.dash]) {
+		use = asWords
+	}
 	switch {
 	case err == nil:
 		r.Number = v

@@ -31,14 +31,14 @@ func TestKinds(t *testing.T) {
 	for cn, want := range map[string]Kind{
 		"2011": Data, "2021": Data, "2031": Data, "2041": Data, "2051": Data, "2061": Data, "2071": Data, "2081": Boot,
 		"2012": Command, "2022": Command, "1000": Command, "1062": Command, "3011": Command, "3020": Command, "": Command, "x": Command,
-		"9011": Answer, "9014": Answer, "9015": Heartbeat,
+		"9011": Acknowledgement, "9014": Acknowledgement, "9015": Heartbeat,
 	} {
 		if got := (&Frame{CN: cn}).Kind(); got != want {
 			t.Errorf("CN %q: %d, want %d", cn, got, want)
 		}
 	}
 	for kind, want := range map[Kind]sensor.Reason{
-		Data: sensor.ReasonNoValues, Command: sensor.ReasonCommand, Answer: sensor.ReasonCommand,
+		Data: sensor.ReasonNoValues, Command: sensor.ReasonCommand, Acknowledgement: sensor.ReasonCommand,
 		Boot: sensor.ReasonBirth, Heartbeat: sensor.ReasonHeartbeat,
 	} {
 		if got := kind.empty(); got != want {

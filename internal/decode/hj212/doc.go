@@ -23,13 +23,19 @@
 // Commands (CN 1xxx, 3xxx, 2012, 2022), answers (9011 to 9014), boot reports (2081) and heartbeats have no values:
 // no reading, no error; Empty tells which it was. Device logs and settings (3020 and its like) are not stored either.
 //
-// Deviations, all counted by the quality bits of every value of the frame: a length that does not fit passes with
-// LengthWrong; a CRC that does not fit is judged by the source's setting: "variants" (the usual) lets pass what is
+// Of HJ 212-2025 (in force since 2026) what is publicly known is taken: its Flag (8 and 9), its further data (2013 raw
+// values, 2052, 2062, 2111), conditions of a plant in words (p99101-Rtd=St) and the heartbeat 9015. Values of a
+// check against a standard (2062) carry SourceCalib. Encrypted data (SM4) are refused as unsupported.
+//
+// Deviations, all counted by the quality bits of every value of the frame, unless the source is strict: a length that does
+// not fit passes with LengthWrong; a CRC that does not fit is judged by the source's setting: "variants" (the usual) lets pass what is
 // one of the wrong ways of counting that are met in the field, with ChecksumWrong; "strict" refuses all, "off" lets all
 // pass, with ChecksumWrong. Bytes before and between frames are line noise and skipped; the last frame of a payload may
 // lack its line end. Of several glued frames the broken ones leave as a Reading with Err, the others stand;
 // if all are broken, the payload is refused with the first one's error.
 //
-// Append encodes (for the simulator and tests), Split cuts a stream, Parse shows everything in a frame. The package
-// keeps no connection, sends no answers and never looks at a clock or the registry.
+// Append encodes (for the simulator and tests), Split cuts a stream, Parse shows everything in a frame. Decode takes each
+// packet of a report (PNUM, PNO) by itself; an Assembly puts them together before, for who has a connection. Answer makes
+// what a center answers, Accept and Done what a device does. The package keeps no connection and never looks at a clock or
+// the registry.
 package hj212

@@ -76,14 +76,15 @@ type Kind uint8
 
 // The kinds of frames, by CN.
 const (
-	Data      Kind = iota // measured values
-	Command               // asks or sets something; logs and settings of the device
-	Answer                // to a command or to data
-	Boot                  // the device reports that it has started
-	Heartbeat             // nothing but a sign of life
+	Data            Kind = iota // measured values
+	Command                     // asks or sets something; logs and settings of the device
+	Acknowledgement             // to a command or to data
+	Boot                        // the device reports that it has started
+	Heartbeat                   // nothing but a sign of life
 )
 
-// kindOf follows table 9 of HJ 212-2017. ok is false for what is no CN.
+// kindOf follows table 9 of HJ 212-2017, to which HJ 212-2025 adds data (2013 raw values, 2052 single noises, 2062 checks
+// against standards, 2111 furnace temperatures), settings (1001, 1002, 1014) and the heartbeat 9015. ok is false for what is no CN.
 func kindOf(cn []byte) (k Kind, ok bool) {
 	n := decode.Digits(cn)
 	if len(cn) != 4 || n < 0 {
@@ -94,10 +95,10 @@ func kindOf(cn []byte) (k Kind, ok bool) {
 		return Command, true
 	case n == 2081:
 		return Boot, true
-	case n >= 2000 && n <= 2999:
+	case n >= 2000 && n <= 2999, n == 8051: // 8051: values of a cycle of measuring
 		return Data, true
 	case n >= 9011 && n <= 9014:
-		return Answer, true
+		return Acknowledgement, true
 	case n >= 9000:
 		return Heartbeat, true
 	}
@@ -107,7 +108,7 @@ func kindOf(cn []byte) (k Kind, ok bool) {
 // empty is the counted reason why frames of the kind have no readings.
 func (k Kind) empty() sensor.Reason {
 	switch k {
-	case Command, Answer:
+	case Command, Acknowledgement:
 		return sensor.ReasonCommand
 	case Boot:
 		return sensor.ReasonBirth
