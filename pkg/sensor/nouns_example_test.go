@@ -48,3 +48,26 @@ func ExampleBatch_Add() {
 	fmt.Println(b.Add(p, 1, m), b.Add(p, 1, m), b.Len(), b.Duplicates)
 	// Output: true false 1 1
 }
+
+// What is on the box is enough to know what a sensor sends.
+func ExampleModels_Find() {
+	catalogue, err := sensor.LoadCatalogue()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	models, err := sensor.LoadModels(catalogue)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, _ := models.Find("LDDS75")
+	fmt.Println(m.ID, m.Protocol)
+	for _, d := range m.Datastreams {
+		fmt.Printf("%s is %s in %s every %s\n", d.SourceKey, d.Property, d.Unit, d.Interval)
+	}
+	// Output:
+	// dragino/ldds75 ttn
+	// Distance is distance in mm every 20m0s
+	// Bat is battery_voltage in V every 20m0s
+}
