@@ -102,25 +102,6 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-func BenchmarkDecode(b *testing.B) {
-	for _, n := range []int{1, 100} {
-		b.Run("stations"+string(rune('0'+n%10))+string(rune('0'+n/100)), func(b *testing.B) {
-			d := decoder(b, decode.Settings{})
-			payload := nation(n)
-			var room []decode.Reading
-			var err error
-			b.SetBytes(int64(len(payload)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if room, err = d.Decode(room[:0], payload); err != nil || len(room) != n*15 {
-					b.Fatal(len(room), err)
-				}
-			}
-			b.ReportMetric(float64(n*15)*float64(b.N)/b.Elapsed().Seconds(), "values/s")
-		})
-	}
-}
-
 // TestSamples: every station and pollutant of the real files, against what other hands read in them.
 func TestSamples(t *testing.T) {
 	dir := os.Getenv("SITU_SAMPLES")
