@@ -232,7 +232,12 @@ func (d *Decoder) fields(code string, k kind, v gjson.Result) {
 func (d *Decoder) value(code, name string, k kind, v gjson.Result) {
 	if v.Type == gjson.JSON {
 		d.key = append(append(append(d.key[:0], code...), '.'), name...)
-		d.Flatten(d.KeepBytes(d.key), v, nil)
+		key := d.KeepBytes(d.key)
+		if named(name) {
+			d.Base.Property = key[len(code)+1:]
+		}
+		d.Flatten(key, v, nil)
+		d.Base.Property = ""
 		return
 	}
 	key, unit := code, k.unit
@@ -240,10 +245,13 @@ func (d *Decoder) value(code, name string, k kind, v gjson.Result) {
 	if name != "" {
 		d.key = append(append(append(d.key[:0], code...), '.'), name...)
 		key, unit = d.KeepBytes(d.key), k.unitOf(name)
-		if name != "value" && name[0] > '9' {
+		if named(name) && name != "value" {
 			d.Base.Property = key[len(code)+1:]
 		}
 	}
 	d.Value(key, v, unit)
 	d.Base.Property = ""
 }
+
+// named: a name that says what is measured, no number in an array.
+func named(name string) bool { return name != "" && name[0] > '9' }
