@@ -73,7 +73,7 @@ func TestElementsInTheCatalogue(t *testing.T) {
 	for name, want := range map[string]sensor.PropertyCode{
 		"Z": "water_level", "PJ": "rainfall", "PT": "rainfall_total", "VT": "supply_voltage", "Q": "flow", "P1": "rainfall_hour",
 		"DRP": "rainfall_5min", "H": "groundwater_depth", "HW": "wave_height", "GH": "gate_opening", "GTP": "ground_temperature",
-		"ZU": "reservoir_level", "ZB": "downstream_level", "M10": "soil_moisture", "UC": "wind_direction", "CD": "cadmium",
+		"ZU": "reservoir_level", "ZB": "downstream_level", "M10": "soil_moisture", "UC": "wind_direction", "CD": "cadmium", "DRZ1": "relative_level",
 	} {
 		if m, ok := catalogue.Mean(protocol, name); !ok || m.Property.Code != want {
 			t.Errorf("%s is taken for %+v, want %s", name, m.Property, want)
