@@ -10,8 +10,9 @@
 //   - Key and Property are the column's name as it stands there. Unit: CO in mg/m3, the other pollutants in ug/m3, an AQI
 //     "1" (columns.go). Statistic is the instant for the hour's values and the moving means of 8 and 24 hours, which are
 //     properties of their own; the greatest hour and the greatest 8-hour mean of the day (o3_24h, o3_8h_24h) are maxima.
-//   - Serial is the station's code, Time the time in its row, in the source's zone (Asia/Shanghai if it says none) unless it
-//     bears one. Position is the row's longitude and latitude, in the source's datum.
+//   - Serial is the station's code: publish to situ/v1/{owner}/-/cnemc, so that each station is a Thing of its own and not all
+//     are the one that the topic names. Time is the time in its row, in the source's zone (Asia/Shanghai if it
+//     says none) unless it bears one. Position is the row's longitude and latitude, in the source's datum.
 //   - The primary pollutant is a text. Names and numbers of places, and other columns that hold no number, are no
 //     values; a number under a name not known is one, without a unit.
 //   - An empty cell is missing; so is "—", "-", "NA", "NaN" or "null", unless the source is strict.

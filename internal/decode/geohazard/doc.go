@@ -18,7 +18,8 @@
 //
 //   - Key is code and name, "L1_QJ_1.X", of a single value the code. Property is the name, of a single value and of
 //     "value" the kind ("LF"), of what lies deeper the name around it: what the catalogue knows under this protocol. Unit is that of kinds.go, if it has one.
-//   - Serial is the device: the name around the codes, or a member deviceId, deviceCode, sn or the like.
+//   - Serial is the device: the name around the codes, or a member deviceId, deviceCode, sn or the like. Payloads of several
+//     devices belong on situ/v1/{owner}/-/geohazard, where the serial says which Thing it is.
 //   - Time is the name around a value, else the nearest member time, timestamp or the like: RFC 3339, the same with a
 //     blank and without zone (then in the source's, Asia/Shanghai if it says none), or a count since 1970.
 //   - Position is that of a longitude and a latitude beside the values.

@@ -18,7 +18,8 @@
 //     says none). The twelve 5-minute values of DRP and DRZ1 to DRZ8 and the values of an even-interval report (31H, 38H)
 //     have times of their own, counted from the time of observation, which is that of the first. ResultTime is the time of
 //     sending, when it is not earlier than Time and at most 31 days later.
-//   - Serial is the station address of the group, ten hexadecimal digits, else that of the frame.
+//   - Serial is the station address of the group, ten hexadecimal digits, else that of the frame. What may speak of several
+//     stations belongs on situ/v1/{owner}/-/sl651, where the serial says which Thing it is.
 //   - DT (duration, HH.mm) becomes minutes, UC (16 directions) degrees, SW (10,000 t) tonnes. Marks that stand for words
 //     leave as words: groundwater H 444 "dry", gate opening GH 444 "closed", 999 "open", 888 "clear of the water",
 //     555 "no gate". Station state ZT is its number and, the first of a frame, a 0 or 1 for each bit: "ZT-battery_low"
