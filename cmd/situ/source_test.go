@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -105,4 +108,40 @@ func TestMappingChangesWhileMessagesCome(t *testing.T) {
 		t.Errorf("%d dead letters", n)
 	}
 	t.Logf("%d messages, %v", total, q)
+}
+
+// Every configuration in docs/sources.md works, and every payload there is stored as a whole.
+func TestDocumentedSources(t *testing.T) {
+	text, err := os.ReadFile("../../docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config, payload := filepath.Join(dir, "situ.yaml"), filepath.Join(dir, "payload")
+	configs, payloads := 0, 0
+	blocks := regexp.MustCompile("(?s)```(yaml|json|text)\n(.*?)```").FindAllSubmatchIndex(text, -1)
+	for _, b := range blocks {
+		kind, body := string(text[b[2]:b[3]]), text[b[4]:b[5]]
+		check := sourceCheckCmd{File: config, Arrival: "2026-11-24T00:30:00Z"}
+		path := payload
+		if kind == "yaml" {
+			configs, path = configs+1, config
+		} else {
+			topics := regexp.MustCompile("topic `([^`]+)`:").FindAllSubmatch(text[:b[0]], -1)
+			payloads, check.Payload, check.Topic = payloads+1, payload, string(topics[len(topics)-1][1])
+		}
+		if err := os.WriteFile(path, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := check.run(nil, &out); err != nil {
+			t.Errorf("%v\n%s\n%s", err, body, &out)
+		}
+		if kind != "yaml" && strings.Contains(out.String(), "unit unknown") && !strings.Contains(out.String(), "ch1") {
+			t.Errorf("a name is not in the catalogue:\n%s", &out)
+		}
+	}
+	if configs < 4 || payloads < 3 {
+		t.Errorf("only %d configurations and %d payloads were found", configs, payloads)
+	}
 }

@@ -31,7 +31,7 @@ type Value struct {
 	Key       string `yaml:"key,omitempty"`       // expression for the value's own name; "" = the property
 	Value     string `yaml:"value"`               // expression
 	Unit      string `yaml:"unit,omitempty"`      // UCUM
-	Statistic string `yaml:"statistic,omitempty"` // average, minimum, maximum, sum, count, ...; "" = instant
+	Statistic string `yaml:"statistic,omitempty"` // avg, min, max, sum, count; "" = instant
 	When      string `yaml:"when,omitempty"`      // expression: only if it is true
 }
 
@@ -132,7 +132,7 @@ func (c *compiler) value(field string, v *Value) value {
 	}
 	if v.Statistic != "" {
 		if err := out.statistic.UnmarshalText([]byte(v.Statistic)); err != nil {
-			c.fail(wrong(field+".statistic", "%w", err))
+			c.fail(wrong(field+".statistic", "%w (want avg, min, max, sum or count)", err))
 		}
 	}
 	return out
