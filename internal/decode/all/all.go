@@ -10,11 +10,15 @@ import (
 	"github.com/situ-city/situ/internal/decode/geohazard"
 	"github.com/situ-city/situ/internal/decode/hj212"
 	"github.com/situ-city/situ/internal/decode/json"
+	"github.com/situ-city/situ/internal/decode/opensensemap"
 	"github.com/situ-city/situ/internal/decode/senml"
+	"github.com/situ-city/situ/internal/decode/sensorcommunity"
 	"github.com/situ-city/situ/internal/decode/sl651"
+	"github.com/situ-city/situ/internal/decode/tasmota"
 	"github.com/situ-city/situ/internal/decode/thingsboard"
 	"github.com/situ-city/situ/internal/decode/ttn"
 	"github.com/situ-city/situ/internal/decode/wasm"
+	"github.com/situ-city/situ/internal/decode/zigbee2mqtt"
 )
 
 // Protocols gives every protocol, each under the name that ends its topics.
@@ -26,11 +30,15 @@ func Protocols() []decode.Protocol {
 		geohazard.Protocol(),
 		hj212.Protocol(),
 		json.Protocol(),
+		opensensemap.Protocol(),
 		senml.CBOR(),
 		senml.JSON(),
+		sensorcommunity.Protocol(),
 		sl651.Protocol(),
+		tasmota.Protocol(),
 		thingsboard.Protocol(),
 		ttn.Protocol(),
 		wasm.Protocol(),
+		zigbee2mqtt.Protocol(),
 	}
 }

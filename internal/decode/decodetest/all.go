@@ -1,6 +1,7 @@
 package decodetest
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/situ-city/situ/internal/decode"
@@ -65,5 +66,5 @@ func Bench(b *testing.B, p decode.Protocol, topic string, payload []byte, readin
 
 // Case gives the payload of a golden case, for benchmarks.
 func Case(tb testing.TB, p decode.Protocol, name string) []byte {
-	return file(tb, root(p), name+"/payload")
+	return file(tb, root(p), filepath.Join(name, "payload"))
 }

@@ -20,6 +20,7 @@ type Walk struct {
 	Strict   bool           // as the settings say
 	Zone     *time.Location // as the settings say; China's where they say nothing
 	ZoneSet  bool           // the settings name a zone
+	Topic    string         // that the payload came on, "" = not known
 	Base     decode.Reading
 	names    decode.Interner // names and words
 	encoding decode.Text
@@ -78,6 +79,16 @@ func (w *Walk) Empty() sensor.Reason { return w.empty }
 
 // Keep interns a piece of the payload.
 func (w *Walk) Keep(s string) string { return w.names.Keep(s) }
+
+// Has reports whether the payload has given this Serial a value of this name already.
+func (w *Walk) Has(name string) bool {
+	for i := w.first; i < len(w.out); i++ {
+		if w.out[i].Key == name && w.out[i].Serial == w.Base.Serial {
+			return true
+		}
+	}
+	return false
+}
 
 // KeepBytes interns what is about to change.
 func (w *Walk) KeepBytes(b []byte) string { return w.names.String(b) }
