@@ -79,6 +79,13 @@ type Emptier interface {
 	Empty() sensor.Reason
 }
 
+// Asker is what a Decoder also implements when its protocol lets a host ask a source for what is missing (Sparkplug's
+// rebirth). Whoever holds the connection may publish what it gives; the decoder limits how often.
+type Asker interface {
+	// Ask gives one message that the payload decoded last calls for; ok is false when there is none. now is Unix ms.
+	Ask(now int64) (topic string, payload []byte, ok bool)
+}
+
 // MaxReadings bounds what one payload may become; a payload with more is refused with ErrBound.
 const MaxReadings = 4096
 

@@ -105,8 +105,8 @@ func (n *Normalizer) bySerial(serial string) (sensor.ThingID, *refusal) {
 	if id, ok := n.ledger.Serial(owner, serial); ok {
 		return id, nil
 	}
-	if n.opt.AutoRegister && sensor.ValidName(serial) {
-		return sensor.ThingID(owner + "/" + serial), nil
+	if name, ok := sensor.NameFrom(serial); ok && n.opt.AutoRegister {
+		return sensor.ThingID(owner + "/" + name), nil
 	}
 	return "", &refusal{sensor.ReasonThing, fmt.Sprintf("no Thing of %s has the serial %.80q; register one with it (situ register, column serial)", owner, serial)}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/senml"
 	"github.com/situ-city/situ/internal/decode/sensorcommunity"
 	"github.com/situ-city/situ/internal/decode/sl651"
+	"github.com/situ-city/situ/internal/decode/sparkplug"
 	"github.com/situ-city/situ/internal/decode/tasmota"
 	"github.com/situ-city/situ/internal/decode/thingsboard"
 	"github.com/situ-city/situ/internal/decode/ttn"
@@ -35,6 +36,7 @@ func Protocols() []decode.Protocol {
 		senml.JSON(),
 		sensorcommunity.Protocol(),
 		sl651.Protocol(),
+		sparkplug.Protocol(),
 		tasmota.Protocol(),
 		thingsboard.Protocol(),
 		ttn.Protocol(),

@@ -4,6 +4,8 @@
 //
 //	about.txt      one sentence: which quirk the case is about
 //	payload        the bytes
+//	topic          the topic of the PUBLISH, if the protocol needs it
+//	earlier-N      payloads that came before, with earlier-N.topic, if the protocol remembers
 //	settings.json  decode.Settings, if not the protocol's usual
 //	readings.json  what comes out; -update rewrites it, its diff is then reviewed like code
 package decodetest
@@ -12,8 +14,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +84,7 @@ func golden(t *testing.T, p decode.Protocol, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d = on(t, d, dir)
 	Invariants(t, d, payload)
 	got := &bytes.Buffer{}
 	enc := json.NewEncoder(got)
@@ -98,6 +103,42 @@ func golden(t *testing.T, p decode.Protocol, dir string) {
 	if want := file(t, dir, "readings.json"); !bytes.Equal(want, got.Bytes()) {
 		t.Errorf("%s differs (-update rewrites it)\ngot:\n%s\nwant:\n%s", path, got, want)
 	}
+}
+
+// topical is a decoder together with the topic of a case.
+type topical struct {
+	decode.Decoder
+	topic string
+}
+
+func (d topical) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading, error) {
+	return decode.DecodeOn(d.Decoder, dst, d.topic, payload)
+}
+
+// Empty implements decode.Emptier.
+func (d topical) Empty() sensor.Reason {
+	if e, ok := d.Decoder.(decode.Emptier); ok {
+		return e.Empty()
+	}
+	return ""
+}
+
+// on gives the decoder what came before, and the topic.
+func on(t *testing.T, d decode.Decoder, dir string) decode.Decoder {
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("earlier-%d", n)
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			break
+		}
+		topic := strings.TrimSpace(string(file(t, dir, name+".topic")))
+		if _, err := decode.DecodeOn(d, nil, topic, file(t, dir, name)); err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "topic")); err != nil {
+		return d
+	}
+	return topical{d, strings.TrimSpace(string(file(t, dir, "topic")))}
 }
 
 // Seeds gives the payloads of all cases that are not there for their size, for fuzzing to begin with.
