@@ -183,6 +183,9 @@ func settings(s *gateway.Source) (text string) {
 			text += ", " + k.name + " " + k.value
 		}
 	}
+	if s.Settings.Plugin.File != "" {
+		text += ", plug-in " + s.Settings.Plugin.File
+	}
 	if s.CRS != geo.WGS84 {
 		text += ", positions in " + s.CRS.String()
 	}

@@ -83,6 +83,9 @@ func (a *Again) Read(l *sensor.LoggedDeadLetter, payload []byte, want func(ordin
 	if a.readings, err = decode.DecodeOn(r.decoder, a.readings[:0], l.Topic, payload); err != nil {
 		return refuse(decode.ReasonOf(err), err.Error())
 	}
+	if at, moved := a.moved(l, want); moved {
+		return refuse(l.Reason, fmt.Sprintf("by the rules of now, value %q of this payload is reading %d, and this letter stands for reading %s; put new values behind the old ones, replay, and order them after that", l.Field, at, l.Readings))
+	}
 	r.source.Origin = l.Origin
 	var out deadletter.Reading
 	n := a.normalizer()
@@ -92,6 +95,25 @@ func (a *Again) Read(l *sensor.LoggedDeadLetter, payload []byte, want func(ordin
 		}
 	}
 	return out
+}
+
+// moved: the readings are known by their place, and a source whose rules were changed since may put another value there.
+// A value that has merely another name now is the same one.
+func (a *Again) moved(l *sensor.LoggedDeadLetter, want func(ordinal int, key string) bool) (at int, moved bool) {
+	if l.Field == "" || l.Readings == "" {
+		return 0, false
+	}
+	other := false
+	at = -1
+	for i := range a.readings {
+		switch key := a.readings[i].Key; {
+		case want(i, key):
+			other = other || key != l.Field
+		case key == l.Field && at < 0:
+			at = i
+		}
+	}
+	return at, at >= 0 && other
 }
 
 // one normalises a reading by itself, so that it is known which became what.

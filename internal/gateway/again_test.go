@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-city/situ/internal/deadletter"
 	"github.com/situ-city/situ/internal/decode/all"
+	"github.com/situ-city/situ/internal/decode/mapped"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -88,5 +89,47 @@ func TestDeadLettersAreReadAgain(t *testing.T) {
 	pulled.Source = "gone"
 	if got := read(pulled, []byte(`{}`), deadletter.Clock{}); !strings.Contains(got, `source "gone", which is not in this configuration`) {
 		t.Errorf("of a source that is gone: %q", got)
+	}
+}
+
+// A source's rules are mended between a message and its replay: the letter's value is stored, also under another name;
+// but not the value that now stands in its place.
+func TestReplayAfterTheRulesChanged(t *testing.T) {
+	r := newRig(t, func(c *Config, _ *normalize.Options) {
+		c.Sources = []Source{{Name: "acme", Topics: []string{"acme/{thing}"}, Owner: "acme", Protocol: "json", Mapping: mapped.Mapping{Values: []mapped.Value{
+			{Property: "pm10", Value: "item.a"}, {Property: "pm2_5", Value: "item.b * 2"}}}}}
+	})
+	publish(t, r.connect("", ""), "acme/t1", `{"a":1,"b":"21","c":3}`)
+	m := r.messages(sensor.Live)
+	if len(m) != 1 || len(m[0].Observations) != 1 || len(m[0].DeadLetters) != 1 {
+		t.Fatalf("%+v", m)
+	}
+	letter := sensor.LoggedDeadLetter{Arrival: m[0].Arrival, DeadLetter: m[0].DeadLetters[0]}
+	ordinals, err := sensor.ParseOrdinals(letter.Readings)
+	must(t, err)
+	good := mapped.Value{Property: "pm2_5", Value: "float(item.b) * 2"}
+	for name, k := range map[string]struct {
+		values []mapped.Value
+		want   string
+	}{
+		"mended":         {[]mapped.Value{{Property: "pm10", Value: "item.a"}, good}, "42"},
+		"named anew":     {[]mapped.Value{{Property: "pm10", Value: "item.a"}, {Property: "dust", Value: good.Value}}, "42"},
+		"one more":       {[]mapped.Value{{Property: "pm10", Value: "item.a"}, good, {Property: "no2", Value: "item.c"}}, "42"},
+		"another before": {[]mapped.Value{{Property: "pm10", Value: "item.a"}, {Property: "no2", Value: "item.c"}, good}, `value "pm2_5" of this payload is reading 2`},
+	} {
+		s := Source{Name: "acme", Topics: []string{"acme/{thing}"}, Owner: "acme", Protocol: "json", Mapping: mapped.Mapping{Values: k.values}}
+		again, err := NewAgain([]Source{s}, all.Protocols(), func() *normalize.Normalizer { return r.g.cfg.Normalizer() })
+		must(t, err)
+		got := again.Read(&letter, letter.Payload, func(i int, _ string) bool { return ordinals.Has(i) }, deadletter.Clock{})
+		text := ""
+		switch {
+		case got.Refused != nil:
+			text = got.Refused.Detail
+		case len(got.Values) == 1:
+			text = fmt.Sprint(got.Values[0].Observation.Result)
+		}
+		if text != k.want && (len(k.want) < 5 || !strings.Contains(text, k.want)) {
+			t.Errorf("%s: %s, want %s", name, text, k.want)
+		}
 	}
 }

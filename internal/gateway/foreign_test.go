@@ -80,3 +80,21 @@ func (r *rig) thing(key sensor.ThingKey, names ...sensor.ThingID) sensor.ThingID
 	}
 	return "?"
 }
+
+// Of several Things in one payload, a refused value belongs to its own, not to the one before it.
+func TestDeadLettersOfSeveralThings(t *testing.T) {
+	r := newRig(t, func(c *Config, _ *normalize.Options) {
+		c.Sources = []Source{{Name: "acme", Topics: []string{"acme/raw"}, Owner: "acme", Protocol: "json", Mapping: mapped.Mapping{
+			Thing: "{item.sn}", Each: "payload.data", Values: []mapped.Value{{Property: "pm2_5", Value: "item.v * 2"}}}}}
+	})
+	publish(t, r.connect("", ""), "acme/raw", `{"data":[{"sn":"a","v":1},{"sn":"b","v":"x"},{"v":3},{"sn":"c","v":4}]}`)
+	m := r.messages(sensor.Live)
+	if len(m) != 1 || len(m[0].Observations) != 2 || len(m[0].DeadLetters) != 2 {
+		t.Fatalf("%+v", m)
+	}
+	for i, want := range []string{"acme/b malformed", " thing"} {
+		if d := m[0].DeadLetters[i]; d.Thing+" "+string(d.Reason) != want || d.Owner != "acme" {
+			t.Errorf("%s of %q, owner %s: want %s", d.Reason, d.Thing, d.Owner, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,10 @@ func (n *Normalizer) refuse(t *thing, r *decode.Reading, why *refusal) {
 	n.outcome.Refused++
 	id := n.src.Thing
 	switch {
+	case r.Thing != "":
+		id = r.Thing
+	case errors.Is(r.Err, decode.ErrThing): // t is of the reading before
+		id = ""
 	case t != nil:
 		id = t.id
 	case id.Name() == "-":

@@ -229,12 +229,12 @@ func (d *Decoder) report(dst []decode.Reading, first int) ([]decode.Reading, err
 		}
 		r.Time, r.Thing, r.Position, r.HasPosition = about.Time, about.Thing, about.Position, about.HasPosition
 		if why != nil {
-			r = decode.Reading{Key: r.Key, Property: r.Property, Err: d.at(m, why)}
+			r = decode.Reading{Thing: about.Thing, Key: r.Key, Property: r.Property, Err: d.at(m, why)}
 		}
 		dst = append(dst, r)
 	}
 	if err != nil && len(dst) == start { // nobody else would say it
-		dst = append(dst, decode.Reading{Err: d.at(m, err)})
+		dst = append(dst, decode.Reading{Thing: about.Thing, Err: d.at(m, err)})
 	}
 	return dst, nil
 }

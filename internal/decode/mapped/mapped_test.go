@@ -62,9 +62,9 @@ func TestVendor(t *testing.T) {
 	want := `acme/north-17 pm2_5=pm2_5 35.2 ug/m3 t1767225600000 true{106.55 29.56}
 acme/north-17 ch1=ch1 23.5  t1767225600000 true{106.55 29.56}
 acme/north-b ch2=ch2 1  t1767225601000 true{106.55 29.56}
- ch3=ch3 json field "report 2, time": "item.ts * 1000", column 9: invalid operation: string * int: payload breaks the format's grammar [malformed]
+acme/north-c ch3=ch3 json field "report 2, time": "item.ts * 1000", column 9: invalid operation: string * int: payload breaks the format's grammar [malformed]
  ch4=ch4 json field "report 3, thing": the payload has no {item.sn}, which names the Thing: does not say of which Thing it is [thing]
- pm2_5=pm2_5 json field "report 4, values[0].value": "item.dust / 10", column 11: invalid operation: string / int: payload breaks the format's grammar [malformed]
+acme/north-e pm2_5=pm2_5 json field "report 4, values[0].value": "item.dust / 10", column 11: invalid operation: string / int: payload breaks the format's grammar [malformed]
 acme/north-e ch1.5=ch1.5 5  t0 false{0 0}
 `
 	if got := show(out); got != want {
