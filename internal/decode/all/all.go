@@ -6,11 +6,15 @@ import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/chirpstack"
 	"github.com/situ-city/situ/internal/decode/cnemc"
+	"github.com/situ-city/situ/internal/decode/ecowitt"
 	"github.com/situ-city/situ/internal/decode/gb26875"
 	"github.com/situ-city/situ/internal/decode/geohazard"
 	"github.com/situ-city/situ/internal/decode/hj212"
+	"github.com/situ-city/situ/internal/decode/homeassistant"
 	"github.com/situ-city/situ/internal/decode/json"
+	"github.com/situ-city/situ/internal/decode/meshtastic"
 	"github.com/situ-city/situ/internal/decode/opensensemap"
+	"github.com/situ-city/situ/internal/decode/owntracks"
 	"github.com/situ-city/situ/internal/decode/senml"
 	"github.com/situ-city/situ/internal/decode/sensorcommunity"
 	"github.com/situ-city/situ/internal/decode/sl651"
@@ -27,11 +31,15 @@ func Protocols() []decode.Protocol {
 	return []decode.Protocol{
 		chirpstack.Protocol(),
 		cnemc.Protocol(),
+		ecowitt.Protocol(),
 		gb26875.Protocol(),
 		geohazard.Protocol(),
 		hj212.Protocol(),
+		homeassistant.Protocol(),
 		json.Protocol(),
+		meshtastic.Protocol(),
 		opensensemap.Protocol(),
+		owntracks.Protocol(),
 		senml.CBOR(),
 		senml.JSON(),
 		sensorcommunity.Protocol(),

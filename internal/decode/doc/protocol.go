@@ -1,6 +1,8 @@
 package doc
 
 import (
+	"bytes"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/situ-city/situ/internal/decode"
@@ -44,4 +46,22 @@ func (d *decoder) DecodeOn(dst []decode.Reading, topic string, payload []byte) (
 	d.walk(&d.Walk, root)
 	d.Topic = ""
 	return d.End()
+}
+
+// BeginText is Begin for a payload that need not be JSON: it checks size and encoding and gives a copy.
+func (w *Walk) BeginText(dst []decode.Reading, payload []byte) (string, error) {
+	w.start(dst)
+	at, cause := -1, error(nil)
+	text, bad := w.encoding.UTF8(payload)
+	switch {
+	case len(payload) > MaxSize:
+		at, cause = MaxSize, decode.ErrBound
+	case bad >= 0:
+		at, cause = bad, decode.ErrEncoding
+	case len(bytes.TrimSpace(text)) == 0:
+		at, cause = 0, decode.ErrEmpty
+	default:
+		return string(text), nil
+	}
+	return "", &decode.Error{Protocol: w.Protocol, Offset: at, Err: cause}
 }

@@ -44,10 +44,14 @@ func NewWalk(protocol string, s decode.Settings) (w Walk, err error) {
 
 // Begin checks a payload and gives its root. On error End is not called.
 func (w *Walk) Begin(dst []decode.Reading, payload []byte) (gjson.Result, error) {
+	w.start(dst)
+	return parse(w.Protocol, payload, w.encoding)
+}
+
+func (w *Walk) start(dst []decode.Reading) {
 	w.out, w.first, w.err = dst, len(dst), nil
 	w.empty = sensor.ReasonNoValues
 	w.Base = decode.Reading{}
-	return parse(w.Protocol, payload, w.encoding)
 }
 
 // End gives what was added, or dst and the first error that refuses the payload.

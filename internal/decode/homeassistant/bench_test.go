@@ -1,0 +1,25 @@
+package homeassistant
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/situ-city/situ/internal/decode/decodetest"
+)
+
+func BenchmarkDecode(b *testing.B) {
+	decodetest.Bench(b, Protocol(), "homeassistant/sensor/a/state", decodetest.Case(b, Protocol(), "state-object"), 1)
+}
+
+// BenchmarkEncodingJSON is the obvious way, as far as into a map.
+func BenchmarkEncodingJSON(b *testing.B) {
+	payload := decodetest.Case(b, Protocol(), "state-object")
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var m any
+		if err := json.Unmarshal(payload, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,9 @@
+package owntracks
+
+import (
+	"testing"
+
+	"github.com/situ-city/situ/internal/decode/decodetest"
+)
+
+func FuzzDecode(f *testing.F) { decodetest.Fuzz(f, Protocol(), "owntracks/jane/phone") }
