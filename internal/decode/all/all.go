@@ -13,10 +13,12 @@ import (
 	"github.com/situ-city/situ/internal/decode/homeassistant"
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/meshtastic"
+	"github.com/situ-city/situ/internal/decode/ngsild"
 	"github.com/situ-city/situ/internal/decode/opensensemap"
 	"github.com/situ-city/situ/internal/decode/owntracks"
 	"github.com/situ-city/situ/internal/decode/senml"
 	"github.com/situ-city/situ/internal/decode/sensorcommunity"
+	"github.com/situ-city/situ/internal/decode/sensorthings"
 	"github.com/situ-city/situ/internal/decode/sl651"
 	"github.com/situ-city/situ/internal/decode/sparkplug"
 	"github.com/situ-city/situ/internal/decode/tasmota"
@@ -38,11 +40,13 @@ func Protocols() []decode.Protocol {
 		homeassistant.Protocol(),
 		json.Protocol(),
 		meshtastic.Protocol(),
+		ngsild.Protocol(),
 		opensensemap.Protocol(),
 		owntracks.Protocol(),
 		senml.CBOR(),
 		senml.JSON(),
 		sensorcommunity.Protocol(),
+		sensorthings.Protocol(),
 		sl651.Protocol(),
 		sparkplug.Protocol(),
 		tasmota.Protocol(),
