@@ -6,6 +6,7 @@ import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/chirpstack"
 	"github.com/situ-city/situ/internal/decode/cnemc"
+	"github.com/situ-city/situ/internal/decode/eaflood"
 	"github.com/situ-city/situ/internal/decode/ecowitt"
 	"github.com/situ-city/situ/internal/decode/gb26875"
 	"github.com/situ-city/situ/internal/decode/geohazard"
@@ -14,6 +15,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/json"
 	"github.com/situ-city/situ/internal/decode/meshtastic"
 	"github.com/situ-city/situ/internal/decode/ngsild"
+	"github.com/situ-city/situ/internal/decode/openaq"
 	"github.com/situ-city/situ/internal/decode/opensensemap"
 	"github.com/situ-city/situ/internal/decode/owntracks"
 	"github.com/situ-city/situ/internal/decode/senml"
@@ -24,6 +26,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/tasmota"
 	"github.com/situ-city/situ/internal/decode/thingsboard"
 	"github.com/situ-city/situ/internal/decode/ttn"
+	"github.com/situ-city/situ/internal/decode/usgs"
 	"github.com/situ-city/situ/internal/decode/wasm"
 	"github.com/situ-city/situ/internal/decode/zigbee2mqtt"
 )
@@ -33,6 +36,7 @@ func Protocols() []decode.Protocol {
 	return []decode.Protocol{
 		chirpstack.Protocol(),
 		cnemc.Protocol(),
+		eaflood.Protocol(),
 		ecowitt.Protocol(),
 		gb26875.Protocol(),
 		geohazard.Protocol(),
@@ -41,6 +45,7 @@ func Protocols() []decode.Protocol {
 		json.Protocol(),
 		meshtastic.Protocol(),
 		ngsild.Protocol(),
+		openaq.Protocol(),
 		opensensemap.Protocol(),
 		owntracks.Protocol(),
 		senml.CBOR(),
@@ -52,6 +57,7 @@ func Protocols() []decode.Protocol {
 		tasmota.Protocol(),
 		thingsboard.Protocol(),
 		ttn.Protocol(),
+		usgs.Protocol(),
 		wasm.Protocol(),
 		zigbee2mqtt.Protocol(),
 	}
