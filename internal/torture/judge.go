@@ -74,7 +74,7 @@ func (j *judge) round(ctx context.Context, from int, all, clock bool) error {
 			if got, err = j.look(ctx, conn, from); err != nil {
 				return err
 			}
-			return lost(entries, from, got)
+			return lost(entries, from, got, clock || all)
 		}
 		err := until(ctx, patience, missing)
 		if ctx.Err() != nil {
@@ -132,11 +132,15 @@ func (j *judge) settle(ctx context.Context, conn driver.Conn, entries []entry, f
 	return j.look(ctx, conn, from)
 }
 
-// lost names acknowledged messages that are nowhere.
-func lost(entries []entry, from int, got map[int]*found) error {
+// lost names acknowledged messages that are not there, or not whole: the parts of one that goes to both lanes are stored
+// by two ingesters, one of which may be recovering yet. Where a clock jumped, values may have become dead letters.
+func lost(entries []entry, from int, got map[int]*found, clock bool) error {
 	n, first := 0, 0
 	for i, e := range entries {
-		if f := got[from+i]; e.acked && e.kind != kindHeartbeat && (f == nil || f.rows+f.letters == 0) {
+		f := got[from+i]
+		some := f != nil && f.rows+f.letters > 0
+		whole := some && (clock || e.kind == kindLetter || f.pairs >= uint64(e.values))
+		if e.acked && e.kind != kindHeartbeat && !whole {
 			if n++; first == 0 {
 				first = from + i
 			}
