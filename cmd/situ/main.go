@@ -30,6 +30,7 @@ type cli struct {
 	Register    registerCmd    `cmd:"" help:"Register Things from a CSV file; one verdict a row."`
 	Source      sourceCmd      `cmd:"" help:"Check a source's configuration with a payload."`
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
+	Adapter     adapterCmd     `cmd:"" help:"Take devices in that speak HJ 212, SL 651 or GB/T 26875.3 over TCP."`
 	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
 	Balance     balanceCmd     `cmd:"" help:"What became of every acknowledged message; exit code 1 if one is missing."`
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`

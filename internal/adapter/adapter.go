@@ -37,8 +37,10 @@ type Protocol struct {
 	Split func(stream []byte) (frames [][]byte, rest []byte)
 	// Serial reads the device's number in a frame, "" if there is none. nil: topics do not name devices.
 	Serial func(frame []byte) string
-	// Answer makes what the standard wants to be sent back for a frame that is stored; nil = nothing.
-	Answer func(frame []byte, now time.Time) []byte
+	// Answers gives, for one connection, what makes the answer that the standard wants for a frame that is stored; it is
+	// asked frame after frame, and nil is none. A frame with a broken checksum is stored too, as a dead letter, but not
+	// acknowledged to a device that would send it again. nil: the protocol has no answers.
+	Answers func() func(frame []byte, now time.Time) []byte
 	// Most is the longest that Split may leave waiting.
 	Most int
 }

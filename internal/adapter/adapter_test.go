@@ -34,11 +34,13 @@ func lines() Protocol {
 			}
 		},
 		Serial: func(f []byte) string { serial, _, _ := strings.Cut(string(f), " "); return serial },
-		Answer: func(f []byte, now time.Time) []byte {
-			if f[0] == '!' {
-				return nil
+		Answers: func() func([]byte, time.Time) []byte {
+			return func(f []byte, now time.Time) []byte {
+				if f[0] == '!' {
+					return nil
+				}
+				return []byte(fmt.Sprintf("%d got %s", now.Unix(), f))
 			}
-			return []byte(fmt.Sprintf("%d got %s", now.Unix(), f))
 		},
 	}
 }

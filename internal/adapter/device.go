@@ -50,6 +50,10 @@ func (s *Server) device(ctx context.Context, nc net.Conn) {
 // read takes frames until the connection ends, is silent for too long, or ctx ends.
 func (s *Server) read(ctx context.Context, nc net.Conn, frames chan<- frame) error {
 	var rest []byte
+	answer := func([]byte, time.Time) []byte { return nil }
+	if s.cfg.Protocol.Answers != nil {
+		answer = s.cfg.Protocol.Answers()
+	}
 	room := make([]byte, 4096)
 	for {
 		if err := nc.SetReadDeadline(time.Now().Add(s.cfg.Idle)); err != nil {
@@ -63,7 +67,7 @@ func (s *Server) read(ctx context.Context, nc net.Conn, frames chan<- frame) err
 			s.m.bytes.Add(float64(n))
 			whole, left := s.cfg.Protocol.Split(append(rest, room[:n]...))
 			for _, f := range whole {
-				if err := s.publish(ctx, f, frames); err != nil {
+				if err := s.publish(ctx, f, answer, frames); err != nil {
 					return err
 				}
 			}
@@ -90,7 +94,7 @@ func (s *Server) read(ctx context.Context, nc net.Conn, frames chan<- frame) err
 }
 
 // publish hands one frame over and puts its answer into the queue.
-func (s *Server) publish(ctx context.Context, f []byte, frames chan<- frame) error {
+func (s *Server) publish(ctx context.Context, f []byte, answer func([]byte, time.Time) []byte, frames chan<- frame) error {
 	topic := s.cfg.Topic
 	if s.cfg.Protocol.Serial != nil && strings.Contains(topic, "{serial}") {
 		topic = strings.ReplaceAll(topic, "{serial}", level(s.cfg.Protocol.Serial(f)))
@@ -101,11 +105,7 @@ func (s *Server) publish(ctx context.Context, f []byte, frames chan<- frame) err
 		return fmt.Errorf("publish: %w", err)
 	}
 	s.m.frames.Inc()
-	out := frame{token: token}
-	if s.cfg.Protocol.Answer != nil {
-		out.answer = s.cfg.Protocol.Answer(payload, s.cfg.Clock())
-	}
-	frames <- out // full: the socket is not read until the broker has caught up
+	frames <- frame{token, answer(payload, s.cfg.Clock())} // full: the socket is not read until the broker has caught up
 	return nil
 }
 

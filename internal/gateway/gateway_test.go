@@ -173,7 +173,7 @@ func TestBadInputIsData(t *testing.T) {
 		{"1 MiB and more", "situ/v1/a/t1/json", `{"x":"` + strings.Repeat("y", MaxPayload) + `"}`, sensor.ReasonSize, 0, 0, "1048"},
 		{"not UTF-8", "situ/v1/a/t1/json", "{\"pm2_5\":1,\"n\":\"\xff\xfe\"}", sensor.ReasonEncoding, 0, 0, ""},
 		{"foreign topic", "factory/7/up", `{"pm2_5":1}`, sensor.ReasonTopic, 0, 0, "situ/v1/{owner}/{thing}/{protocol}"},
-		{"unknown protocol", "situ/v1/a/t1/modbus", `{"pm2_5":1}`, sensor.ReasonProtocol, 0, 0, "hj212, json"},
+		{"unknown protocol", "situ/v1/a/t1/modbus", `{"pm2_5":1}`, sensor.ReasonProtocol, 0, 0, "hj212, homeassistant, json"},
 		{"wrong CRC", "situ/v1/a/t2/hj212", "##0101QN=20160801085857223;ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&a34004-Rtd=3&&FFFF\r\n",
 			sensor.ReasonChecksum, 0, 0, "FFFF"},
 		{"good again", "situ/v1/a/t1/json", `{"pm2_5":13}`, "", 1, 0, ""},

@@ -73,18 +73,30 @@ func (p *Publisher) collect(k conn) {
 	}
 }
 
-// Publish sends one message; messages of one topic keep their order. It waits while too many are in flight.
+// Token is a message on its way: Done is closed when the broker has acknowledged it, or Error says why it will not.
+type Token interface {
+	Done() <-chan struct{}
+	Error() error
+}
+
+// Publish sends a copy of one message; messages of one topic keep their order. It waits while too many are in flight.
 func (p *Publisher) Publish(ctx context.Context, topic string, payload []byte) error {
+	_, err := p.Begin(ctx, topic, append([]byte(nil), payload...))
+	return err
+}
+
+// Begin is Publish for whoever wants to know of this message. payload is the publisher's until the token is done.
+func (p *Publisher) Begin(ctx context.Context, topic string, payload []byte) (Token, error) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(topic))
 	k := p.conns[int(h.Sum32())%len(p.conns)]
-	tok := k.client.Publish(topic, 1, false, append([]byte(nil), payload...))
+	tok := k.client.Publish(topic, 1, false, payload)
 	select {
 	case k.tokens <- tok:
 		p.sent.Add(1)
-		return nil
+		return tok, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
