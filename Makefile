@@ -4,7 +4,7 @@
 
 SHELL   := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build run test vet bench clean tools web engine
+.PHONY: build run test vet bench fuzz clean tools web engine
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X github.com/situ-city/situ/internal/version.commit=$(VERSION)
@@ -53,6 +53,12 @@ test: engine web vet
 
 bench:
 	@go test -run '^$$' -bench . -benchmem ./...
+
+# For nights: every fuzz target for FUZZTIME (2m) each; an input that fails is written beside its test.
+fuzz:
+	@bad=0; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' internal pkg | xargs -n1 dirname | sort -u); do \
+	for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do echo "$$dir $$f"; \
+	go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$${FUZZTIME:-2m}" ./$$dir || bad=1; done; done; exit $$bad
 
 clean:
 	rm -rf bin web/dist/assets web/dist/index.html

@@ -26,6 +26,7 @@ type Decoder struct {
 // New makes a Decoder.
 func New(s decode.Settings) (*Decoder, error) {
 	w, err := doc.NewWalk(protocol, s)
+	w.NoProbe = true
 	return &Decoder{Walk: w}, err
 }
 

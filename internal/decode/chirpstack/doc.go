@@ -20,4 +20,7 @@
 // ack and txack as command, log (error), location and integration as without values.
 //
 // Strict refuses gateways' clocks that are wrong.
+//
+// A decoded temperature at an end of a 16-bit number (327.67, -327.68, 3276.7, -3276.8) is what devices send without a
+// probe, and is left out.
 package chirpstack

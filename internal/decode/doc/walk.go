@@ -22,6 +22,7 @@ type Walk struct {
 	ZoneSet  bool           // the settings name a zone
 	Topic    string         // that the payload came on, "" = not known
 	Base     decode.Reading
+	NoProbe  bool            // Flatten leaves out what NoProbe recognises
 	names    decode.Interner // names and words
 	encoding decode.Text
 	units    map[string]string
@@ -234,6 +235,17 @@ func (w *Walk) members(v gjson.Result, unit func(name string) string) {
 	})
 }
 
+// NoProbe recognises a temperature that no probe measured: makers of LoRaWAN sensors send the ends of a 16-bit number, in
+// tenths or hundredths of a degree, where none is connected.
+func NoProbe(name string, x float64) bool {
+	switch x {
+	case 327.67, -327.68, 3276.7, -3276.8:
+	default:
+		return false
+	}
+	return strings.Contains(strings.ToLower(name), "temp")
+}
+
 // leaf adds the value whose flattened name stands in path.
 func (w *Walk) leaf(v gjson.Result, unit func(name string) string) {
 	if len(w.path) > MaxKey { // not worth a copy
@@ -244,7 +256,7 @@ func (w *Walk) leaf(v gjson.Result, unit func(name string) string) {
 	if unit != nil {
 		u = unit(name)
 	}
-	if u == Skip {
+	if u == Skip || w.NoProbe && v.Type == gjson.Number && NoProbe(name, v.Num) {
 		return
 	}
 	w.Value(name, v, u)

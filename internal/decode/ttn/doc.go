@@ -20,4 +20,7 @@
 // by itself only where it holds normalized_payload. The storage integration's wrapping in result is taken.
 //
 // Strict refuses a payload without dev_eui, and gateways' clocks that are wrong.
+//
+// A decoded temperature at an end of a 16-bit number (327.67, -327.68, 3276.7, -3276.8) is what devices send without a
+// probe, and is left out.
 package ttn
