@@ -289,7 +289,7 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 			return ctx.Err()
 		}
 		if one && errors.Is(err, bus.ErrTooLarge) && p.cut() {
-			p.log.Warn("a message is too large for the bus: the payloads of its dead letters are cut, and cannot be replayed", "seq", from, "err", err)
+			p.log.Warn("a message is too large for the bus: the payload that is kept of it, or of its dead letters, is cut, and cannot be read again", "seq", from, "err", err)
 			continue
 		}
 		if again := p.core.Answered(answer(err), one); !again {
@@ -306,12 +306,17 @@ func (p *Pump) publish(ctx context.Context, from, to uint64) error {
 	}
 }
 
-// keepPayload is what is never cut from a dead letter's payload: it shows what came, and no bus refuses it.
+// keepPayload is what is never cut from a payload: it shows what came, and no bus refuses it.
 const keepPayload = 16 << 10
 
-// cut halves the payloads of the batch's dead letters; false if there is nothing to cut. The bus has said no for certain,
-// so the message may be sent in another form.
+// cut halves the payloads of the batch's dead letters, and those that are kept; false if there is nothing to cut. The bus has
+// said no for certain, so the message may be sent in another form.
 func (p *Pump) cut() (shorter bool) {
+	for i := range p.batch.Payloads {
+		if k := &p.batch.Payloads[i]; len(k.Payload) > keepPayload {
+			k.Payload, shorter = k.Payload[:max(len(k.Payload)/2, keepPayload)], true
+		}
+	}
 	for i := range p.batch.DeadLetters {
 		if d := &p.batch.DeadLetters[i]; len(d.Payload) > keepPayload {
 			d.Payload, shorter = d.Payload[:max(len(d.Payload)/2, keepPayload)], true

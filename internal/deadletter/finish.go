@@ -135,4 +135,9 @@ func (r *Replayer) leave() {
 	}
 }
 
+// Corrected reports whether a letter's detail says that it was replayed with a correction of the clock.
+func Corrected(detail string) bool {
+	return strings.Contains(detail, ", "+arrivalText) || strings.Contains(detail, ", "+shiftText)
+}
+
 var _ Store = (*store.Store)(nil)

@@ -145,11 +145,14 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 	}
 }
 
-// weight is what a block's bound counts. A dead letter weighs as many rows as would take the memory of its payload.
+// weight is what a block's bound counts. A payload weighs as many rows as would take its memory.
 func weight(b *sensor.Batch) int {
 	n := b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps) + b.Removed
 	for i := range b.DeadLetters {
 		n += len(b.DeadLetters[i].Payload) / rowBytes
+	}
+	for i := range b.Payloads {
+		n += len(b.Payloads[i].Payload) / rowBytes
 	}
 	return n
 }

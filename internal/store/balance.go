@@ -190,7 +190,7 @@ func (s *Store) Trouble(ctx context.Context, row *BalanceRow, limit int) (list [
 			WHERE skipped = 0 AND abs(dateDiff('millisecond', written_at, now64(3))) >= 5000 AND ` + where + `)
 			WHERE seq NOT IN (SELECT seq FROM (` + found + `)) ORDER BY seq LIMIT {limit:UInt32}`,
 		"SELECT 'doubled', seq, seq, idx FROM (SELECT seq, idx, toStartOfHour(arrival_time) AS hour FROM ~observations WHERE " + where +
-			") GROUP BY seq, idx HAVING count() > 1 ORDER BY seq, idx LIMIT {limit:UInt32}",
+			" AND revision = 0) GROUP BY seq, idx HAVING count() > 1 ORDER BY seq, idx LIMIT {limit:UInt32}",
 	} {
 		err = s.each(ctx, q, func(r driver.Rows) error {
 			t := Trouble{Hour: row.Hour, Producer: row.Producer}

@@ -34,7 +34,7 @@ func (s *Store) InsertRepeats(ctx context.Context, b *Block) error {
 	})
 }
 
-// InsertBeside writes the block's dead letters, empty messages and gaps, and which roll-ups its rows make stale. Their
+// InsertBeside writes the block's dead letters, empty messages, kept payloads and gaps, and which roll-ups its rows make stale. Their
 // tables keep one row an identity, so it may be repeated. It comes after InsertRows.
 func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
 	if err := s.insertDirty(ctx, b); err != nil {
@@ -44,6 +44,9 @@ func (s *Store) InsertBeside(ctx context.Context, b *Block) error {
 		return err
 	}
 	if err := s.insertEmpties(ctx, b.Batch.Empties); err != nil {
+		return err
+	}
+	if err := s.insertPayloads(ctx, b.Batch.Payloads); err != nil {
 		return err
 	}
 	if len(b.Batch.Gaps) == 0 {

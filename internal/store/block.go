@@ -136,7 +136,7 @@ func (s *Store) missing(ctx context.Context, yyyymm int, rows *sensor.Batch) (*s
 		err := s.each(ctx, `SELECT seq, idx FROM ~observations WHERE toYYYYMM(phenomenon_time) = {month:UInt32}
 			AND phenomenon_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND phenomenon_time <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')
 			AND gateway = {gateway:String} AND epoch = {epoch:UInt32} AND lane = {lane:UInt8}
-			AND seq BETWEEN {first:UInt64} AND {last:UInt64}`, func(row driver.Rows) error {
+			AND seq BETWEEN {first:UInt64} AND {last:UInt64} AND revision = 0`, func(row driver.Rows) error {
 			id := sensor.Identity{Producer: r.producer}
 			if err := row.Scan(&id.Seq, &id.Idx); err != nil {
 				return err

@@ -33,8 +33,9 @@ func (s *Store) Latest(ctx context.Context, since int64, emit func(*sensor.Batch
 	err := s.each(ctx, `SELECT datastream, thing, property, toUnixTimestamp64Milli(phenomenon_time), result_lag,
 			toUnixTimestamp64Milli(arrival_time), result, result_text, lon, lat, cell, quality, registry, toString(gateway),
 			epoch, lane, seq, idx
-		FROM ~observations WHERE (datastream, phenomenon_time) IN (SELECT datastream, max(phenomenon_time) FROM ~observations
-			WHERE phenomenon_time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') GROUP BY datastream)
+		FROM (`+speaking(`WHERE (datastream, phenomenon_time) IN (SELECT datastream, max(phenomenon_time) FROM ~observations
+			WHERE phenomenon_time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+				AND (datastream, phenomenon_time) NOT IN (SELECT datastream, phenomenon_time FROM ~vanished) GROUP BY datastream)`)+`)
 		ORDER BY datastream, result_lag DESC, arrival_time DESC, gateway DESC, epoch DESC, lane DESC, seq DESC, idx DESC
 		LIMIT 1 BY datastream`,
 		func(r driver.Rows) error {
@@ -55,6 +56,14 @@ func (s *Store) Latest(ctx context.Context, since int64, emit func(*sensor.Batch
 		err = emit(&b)
 	}
 	return wrap("read latest observations", err)
+}
+
+// speaking are the rows of observations by which each message speaks of an instant: those of its newest revision, unless they
+// are retracted.
+func speaking(where string) string {
+	return `SELECT * FROM (SELECT *, result FROM ~observations ` + where + `
+		ORDER BY datastream, phenomenon_time, gateway, epoch, lane, seq, revision DESC, result_lag DESC, idx DESC
+		LIMIT 1 BY datastream, phenomenon_time, gateway, epoch, lane, seq) WHERE retracted = 0`
 }
 
 // NewestTimes gives the greatest phenomenonTime of every Datastream that has rows. It reads two columns of all rows:
@@ -98,8 +107,8 @@ func (s *Store) Observations(ctx context.Context, id sensor.DatastreamID, from, 
 		from = max(from, after)
 	}
 	err = s.each(ctx, `SELECT toUnixTimestamp64Milli(phenomenon_time), result_lag, toUnixTimestamp64Milli(arrival_time), result, result_text, quality
-		FROM ~observations WHERE datastream = {id:UInt64}
-			AND phenomenon_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND phenomenon_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+		FROM (`+speaking(`WHERE datastream = {id:UInt64}
+			AND phenomenon_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND phenomenon_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`)+`)
 		ORDER BY phenomenon_time, result_lag DESC, arrival_time DESC, gateway DESC, epoch DESC, lane DESC, seq DESC, idx DESC
 		LIMIT 1 BY phenomenon_time LIMIT {limit:UInt32}`, func(r driver.Rows) error {
 		var p Point

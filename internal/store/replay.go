@@ -82,7 +82,7 @@ func (s *Store) storedOf(ctx context.Context, p sensor.Producer, seqs []uint64, 
 	first, last := time.UnixMilli(from).UTC(), time.UnixMilli(to).UTC()
 	err := s.each(ctx, `SELECT seq, idx FROM ~observations WHERE toYYYYMM(phenomenon_time) BETWEEN {first:UInt32} AND {last:UInt32}
 		AND phenomenon_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND phenomenon_time <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')
-		AND gateway = {gateway:String} AND epoch = {epoch:UInt32} AND lane = {lane:UInt8} AND seq IN (`+numbers(seqs)+`)`,
+		AND gateway = {gateway:String} AND epoch = {epoch:UInt32} AND lane = {lane:UInt8} AND seq IN (`+numbers(seqs)+`) AND revision = 0`,
 		func(row driver.Rows) error {
 			id := sensor.Identity{Producer: p}
 			if err := row.Scan(&id.Seq, &id.Idx); err != nil {

@@ -162,12 +162,17 @@ func rawRows(times, parts string, repeats bool) string {
 		" UNION ALL SELECT " + columns + ", kept FROM (" + ranked(times+" AND (datastream, phenomenon_time) IN "+pairs) + ") WHERE " + parts
 }
 
-// ranked gives rows of observations, kept = 1 where it stands among those of its instant.
+// ranked gives rows of observations, kept = 1 where it stands among those of its instant: of each message its newest revision
+// speaks, and of the messages that say something the one of the greatest resultTime, then arrivalTime, as in history.
 func ranked(where string) string {
-	return `SELECT phenomenon_time, cell, datastream, property, thing, result, result_text, quality, row_number() OVER (
+	return `SELECT phenomenon_time, cell, datastream, property, thing, result, result_text, quality, speaks AND row_number() OVER (
 			PARTITION BY datastream, phenomenon_time
-			ORDER BY result_lag DESC, arrival_time DESC, gateway DESC, epoch DESC, lane DESC, seq DESC, idx DESC) = 1 AS kept
-		FROM ~observations WHERE ` + where
+			ORDER BY speaks DESC, result_lag DESC, arrival_time DESC, gateway DESC, epoch DESC, lane DESC, seq DESC, idx DESC) = 1 AS kept
+		FROM (SELECT phenomenon_time, cell, datastream, property, thing, result, result_text, quality, result_lag, arrival_time,
+				gateway, epoch, lane, seq, idx, retracted = 0 AND row_number() OVER (
+					PARTITION BY datastream, phenomenon_time, gateway, epoch, lane, seq
+					ORDER BY revision DESC, result_lag DESC, idx DESC) = 1 AS speaks
+			FROM ~observations WHERE ` + where + `)`
 }
 
 // fromBelow gives the elements of a level by adding up the level below.

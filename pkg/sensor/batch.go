@@ -29,6 +29,7 @@ type Batch struct {
 	Empties      []LoggedEmpty
 	Gaps         []Gap
 	GapShares    []LoggedGapShare
+	Payloads     []LoggedPayload
 
 	Removed    int // messages among those added that policy had removed from the middle of the log
 	Messages   int // messages added
@@ -86,13 +87,15 @@ func (b *Batch) Len() int { return len(b.Seq) }
 
 // Reset empties the rows and the rest, keeping memory and Watermarks.
 func (b *Batch) Reset() {
-	clear(b.Text) // let go of the strings
+	clear(b.Text)     // let go of the strings
+	clear(b.Payloads) // and of these
 	*b = Batch{
 		Producers: b.Producers[:0], Producer: b.Producer[:0], Seq: b.Seq[:0], Idx: b.Idx[:0],
 		Datastream: b.Datastream[:0], Thing: b.Thing[:0], Property: b.Property[:0], Registry: b.Registry[:0],
 		PhenomenonTime: b.PhenomenonTime[:0], ResultTime: b.ResultTime[:0], ArrivalTime: b.ArrivalTime[:0],
 		Result: b.Result[:0], Text: b.Text[:0], Lon: b.Lon[:0], Lat: b.Lat[:0], Cell: b.Cell[:0], Quality: b.Quality[:0],
 		DeadLetters: b.DeadLetters[:0], Declarations: b.Declarations[:0], Empties: b.Empties[:0], Gaps: b.Gaps[:0], GapShares: b.GapShares[:0],
+		Payloads:   b.Payloads[:0],
 		Watermarks: b.Watermarks,
 	}
 }
@@ -111,6 +114,13 @@ func (b *Batch) Add(p Producer, seq uint64, m *Message) bool {
 		b.DeadLetters = append(b.DeadLetters, LoggedDeadLetter{Identity{p, seq, uint16(n + i)}, m.Arrival, m.DeadLetters[i]})
 	}
 	b.Declarations = append(b.Declarations, m.Declarations...)
+	if m.Kept != nil {
+		k := LoggedPayload{Producer: p, Seq: seq, Arrival: m.Arrival, KeptPayload: *m.Kept}
+		if n > 0 {
+			k.Thing = m.Observations[0].Thing
+		}
+		b.Payloads = append(b.Payloads, k)
+	}
 	if n == 0 && len(m.DeadLetters) == 0 {
 		b.Empties = append(b.Empties, m.empty(p, seq))
 	}

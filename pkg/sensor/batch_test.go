@@ -93,10 +93,11 @@ func TestBatchReset(t *testing.T) {
 	b.Add(liveLane, 7, fullMessage())
 	b.Gaps = append(b.Gaps, Gap{Producer: liveLane, From: 1, To: 6})
 	b.GapShares = append(b.GapShares, LoggedGapShare{Producer: liveLane, Seq: 6})
+	b.Payloads = append(b.Payloads, LoggedPayload{Producer: liveLane, Seq: 7, KeptPayload: KeptPayload{Payload: []byte("x")}})
 	room := cap(b.Seq)
 	b.Reset()
 	if b.Len() != 0 || b.Messages != 0 || b.Duplicates != 0 || len(b.Producers) != 0 ||
-		len(b.DeadLetters) != 0 || len(b.Declarations) != 0 || len(b.Empties) != 0 || len(b.Gaps) != 0 || len(b.GapShares) != 0 {
+		len(b.DeadLetters) != 0 || len(b.Declarations) != 0 || len(b.Empties) != 0 || len(b.Gaps) != 0 || len(b.GapShares) != 0 || len(b.Payloads) != 0 {
 		t.Errorf("not empty: %+v", b)
 	}
 	if cap(b.Seq) != room {
@@ -104,6 +105,9 @@ func TestBatchReset(t *testing.T) {
 	}
 	if text := b.Text[:cap(b.Text)]; text[1] != "" {
 		t.Errorf("still holds %q", text[1])
+	}
+	if b.Payloads[:1][0].Payload != nil {
+		t.Error("still holds a payload")
 	}
 	if b.Add(liveLane, 7, twoValues()) {
 		t.Error("forgot what it had seen")
@@ -116,7 +120,7 @@ func TestBatchReset(t *testing.T) {
 		f := columns.Field(i)
 		name := columns.Type().Field(i).Name
 		switch name {
-		case "Producers", "DeadLetters", "Declarations", "Empties", "Gaps", "GapShares":
+		case "Producers", "DeadLetters", "Declarations", "Empties", "Gaps", "GapShares", "Payloads":
 			continue
 		}
 		if f.Kind() == reflect.Slice && f.Len() != 2 {

@@ -67,6 +67,7 @@ type Message struct {
 	Empty        Reason  // why there is nothing else: heartbeat, birth, command
 	Thing        ThingID // who sent an empty message, so that it can be counted: "owner/-" where only a frame would say; "" = not known
 	Delivery     Delivery
+	Kept         *KeptPayload // what came, where its source asks to keep it; nil = not kept
 }
 
 // Delivery tags a message that came in with QoS 2, so that its sender's repeat is known after a crash. It goes no further
@@ -80,7 +81,7 @@ type Delivery struct {
 
 // Reset empties m and keeps its memory.
 func (m *Message) Reset() {
-	m.Arrival, m.Empty, m.Thing, m.Delivery = 0, "", "", Delivery{}
+	m.Arrival, m.Empty, m.Thing, m.Delivery, m.Kept = 0, "", "", Delivery{}, nil
 	m.Observations, m.DeadLetters, m.Declarations = m.Observations[:0], m.DeadLetters[:0], m.Declarations[:0]
 }
 

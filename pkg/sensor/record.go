@@ -13,16 +13,23 @@ import (
 // ErrRecord: bytes that are not an encoded Message of a version this build knows.
 var ErrRecord = errors.New("not a message record")
 
-// Versions of the record. One with a delivery is 3, one of an empty message that knows its Thing is 2, all others are 1,
-// as they always were.
+// Versions of the record. One with its payload is 4, one with a delivery is 3, one of an empty message that knows its Thing
+// is 2, all others are 1, as they always were.
 const (
 	recordVersion         = 1
 	recordVersionThing    = 2
 	recordVersionDelivery = 3
+	recordVersionPayload  = 4
 )
 
+// withDelivery is the bit in version 4's second byte that says that a delivery follows.
+const withDelivery = 1
+
 // HasDelivery reports whether an encoded message bears a delivery.
-func HasDelivery(record []byte) bool { return len(record) > 0 && record[0] == recordVersionDelivery }
+func HasDelivery(record []byte) bool {
+	return len(record) > 0 && record[0] == recordVersionDelivery ||
+		len(record) > 1 && record[0] == recordVersionPayload && record[1]&withDelivery != 0
+}
 
 // Flags before each observation: what differs from the observation before it in the same message.
 const (
@@ -44,18 +51,26 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.Delivery.Number != 0 {
 		version = recordVersionDelivery
 	}
-	dst = append(dst, version)
+	var parts byte
+	if m.Delivery.Number != 0 {
+		parts = withDelivery
+	}
+	if m.Kept != nil {
+		dst = append(dst, recordVersionPayload, parts)
+		version = max(version, recordVersionThing)
+	} else {
+		dst = append(dst, version)
+	}
 	dst = binary.AppendVarint(dst, m.Arrival)
 	dst = appendBytes(dst, string(m.Empty))
-	switch version {
-	case recordVersionDelivery:
+	if version >= recordVersionThing {
 		dst = appendBytes(dst, string(m.Thing))
+	}
+	if version == recordVersionDelivery {
 		dst = appendBytes(dst, m.Delivery.Session)
 		dst = binary.AppendUvarint(dst, uint64(m.Delivery.Packet))
 		dst = binary.AppendUvarint(dst, m.Delivery.Number)
 		dst = append(dst, m.Delivery.Lanes)
-	case recordVersionThing:
-		dst = appendBytes(dst, string(m.Thing))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Observations)))
 	prev := Observation{Lon: NoPosition, Lat: NoPosition}
@@ -70,6 +85,9 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(m.Declarations)))
 	for i := range m.Declarations {
 		dst = appendJSON(dst, &m.Declarations[i])
+	}
+	if m.Kept != nil {
+		dst = appendKept(dst, m.Kept)
 	}
 	return dst
 }
@@ -103,16 +121,25 @@ func PeekMessage(b []byte) (arrival int64, thing ThingKey, owner string) {
 // head reads what stands before the observations.
 func (r *recordReader) head(m *Message) {
 	version := r.byte()
-	if (version < recordVersion || version > recordVersionDelivery) && r.err == nil {
+	if (version < recordVersion || version > recordVersionPayload) && r.err == nil {
 		r.err = fmt.Errorf("version %d: %w", version, ErrRecord)
 		return
+	}
+	delivery := version == recordVersionDelivery
+	if version == recordVersionPayload {
+		parts := r.byte()
+		if parts&^withDelivery != 0 && r.err == nil {
+			r.err = fmt.Errorf("version %d with parts %#x: %w", version, parts, ErrRecord)
+			return
+		}
+		delivery, m.Kept = parts&withDelivery != 0, new(KeptPayload)
 	}
 	m.Arrival = r.varint()
 	m.Empty = Reason(r.text())
 	if version >= recordVersionThing {
 		m.Thing = ThingID(r.text())
 	}
-	if version == recordVersionDelivery {
+	if delivery {
 		m.Delivery = Delivery{Session: r.text(), Packet: uint16(r.uvarint()), Number: r.uvarint(), Lanes: r.byte()}
 	}
 }
@@ -179,6 +206,9 @@ func DecodeMessage(m *Message, b []byte) error {
 		var d Declaration
 		r.json(&d)
 		m.Declarations = append(m.Declarations, d)
+	}
+	if m.Kept != nil {
+		r.kept(m.Kept)
 	}
 	if r.err == nil && len(r.b) != 0 {
 		r.err = fmt.Errorf("%d bytes left over: %w", len(r.b), ErrRecord)

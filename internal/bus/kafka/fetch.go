@@ -281,8 +281,8 @@ func parseHeaders(hs []kafkago.Header) (parsed, error) {
 		}
 		return v
 	}
-	if v := value("schema"); v != arrowipc.SchemaVersion {
-		errs = append(errs, fmt.Errorf("schema is %.40q, this build reads %q", v, arrowipc.SchemaVersion))
+	if v := value("schema"); v != arrowipc.SchemaVersion && v != arrowipc.SchemaPayloads {
+		errs = append(errs, fmt.Errorf("schema is %.40q, this build reads %q and %q", v, arrowipc.SchemaVersion, arrowipc.SchemaPayloads))
 	}
 	p := parsed{
 		producer: sensor.Producer{Gateway: value("gw"), Epoch: uint32(number("epoch", 10, 32)), Lane: sensor.Lane(number("lane", 10, 8))},

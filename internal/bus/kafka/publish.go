@@ -70,7 +70,7 @@ func (b *Bus) Publish(ctx context.Context, log bus.LogID, p sensor.Producer, fro
 		return fmt.Errorf("publish %d to %d: %w", from, to, err)
 	}
 	e.buf = value
-	err = b.produce(ctx, headers(log, p, from, to, batch.Len(), value), p, value)
+	err = b.produce(ctx, headers(log, p, from, to, batch, value), p, value)
 	if err == nil {
 		b.pub.put(e) // after an error kafka-go may still be sending from the buffer: leave it to the collector
 		return nil
@@ -98,11 +98,11 @@ func (b *Bus) produce(ctx context.Context, h []kafkago.Header, p sensor.Producer
 	return err
 }
 
-func headers(log bus.LogID, p sensor.Producer, from, to uint64, rows int, value []byte) []kafkago.Header {
+func headers(log bus.LogID, p sensor.Producer, from, to uint64, batch *sensor.Batch, value []byte) []kafkago.Header {
 	h := func(k, v string) kafkago.Header { return kafkago.Header{Key: k, Value: []byte(v)} }
 	return []kafkago.Header{
 		h("log", log.String()), h("gw", p.Gateway), h("epoch", strconv.FormatUint(uint64(p.Epoch), 10)),
 		h("lane", strconv.Itoa(int(p.Lane))), h("seqFrom", strconv.FormatUint(from, 10)), h("seqTo", strconv.FormatUint(to, 10)),
-		h("n", strconv.Itoa(rows)), h("schema", arrowipc.SchemaVersion), h("crc", fmt.Sprintf("%08x", crc32.Checksum(value, castagnoli))),
+		h("n", strconv.Itoa(batch.Len())), h("schema", arrowipc.SchemaOf(batch)), h("crc", fmt.Sprintf("%08x", crc32.Checksum(value, castagnoli))),
 	}
 }

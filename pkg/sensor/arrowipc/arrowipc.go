@@ -1,5 +1,5 @@
 // Package arrowipc turns a range of one producer's messages into one Arrow IPC stream and back: the value of a bus
-// message on Kafka (docs/formats/bus-message.md, schema 1; Arrow columnar format 1.0, IPC streaming, zstd buffers).
+// message on Kafka (docs/formats/bus-message.md, schemas 1 and 2; Arrow columnar format 1.0, IPC streaming, zstd buffers).
 //
 // Any Arrow reader understands the stream: pyarrow, ClickHouse's ArrowStream. What is not a row rides in the
 // schema's metadata. This is the only package of situ that knows Arrow. Callers: internal/bus/kafka.
@@ -10,6 +10,8 @@ import (
 	"errors"
 
 	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/situ-city/situ/pkg/sensor"
 )
 
 var (
@@ -19,8 +21,20 @@ var (
 	ErrRows = errors.New("too many rows for one message")
 )
 
-// SchemaVersion is what the header `schema` says.
-const SchemaVersion = "1"
+// What the header `schema` says. The second has kept payloads among what is not a row: a reader that does not know them
+// stops, rather than lose them.
+const (
+	SchemaVersion  = "1"
+	SchemaPayloads = "2"
+)
+
+// SchemaOf is the header of a batch.
+func SchemaOf(b *sensor.Batch) string {
+	if len(b.Payloads) > 0 {
+		return SchemaPayloads
+	}
+	return SchemaVersion
+}
 
 // MaxRows is the most rows a message holds.
 const MaxRows = 65_536

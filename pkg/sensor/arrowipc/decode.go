@@ -53,7 +53,7 @@ func (d *Decoder) Decode(b *sensor.Batch, p sensor.Producer, from, to uint64, va
 	if err != nil {
 		return err
 	}
-	r, err := decodeRest(j)
+	r, err := decodeRest(p, j)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -14,6 +16,9 @@ type rest struct {
 	Empties      []empty              `json:"empties,omitempty"`
 	Gaps         []gap                `json:"gaps,omitempty"`
 	GapShares    []gapShare           `json:"gap_shares,omitempty"`
+	Payloads     []byte               `json:"payloads,omitempty"` // zstd of sensor.AppendPayloads
+
+	payloads []sensor.LoggedPayload // the same, read
 }
 
 type deadLetter struct {
@@ -52,7 +57,7 @@ type gapShare struct {
 
 // encodeRest gives "" when there is only rows.
 func encodeRest(b *sensor.Batch) (string, error) {
-	if len(b.DeadLetters) == 0 && len(b.Declarations) == 0 && len(b.Empties) == 0 && len(b.Gaps) == 0 {
+	if len(b.DeadLetters) == 0 && len(b.Declarations) == 0 && len(b.Empties) == 0 && len(b.Gaps) == 0 && len(b.Payloads) == 0 {
 		return "", nil
 	}
 	r := rest{Declarations: b.Declarations}
@@ -68,16 +73,38 @@ func encodeRest(b *sensor.Batch) (string, error) {
 	for _, s := range b.GapShares {
 		r.GapShares = append(r.GapShares, gapShare{s.Seq, s.At, s.Reason, s.Class, s.Thing, s.Owner, s.Hour, s.Messages})
 	}
+	if len(b.Payloads) > 0 {
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			return "", err
+		}
+		r.Payloads = z.EncodeAll(sensor.AppendPayloads(nil, b.Payloads), nil)
+	}
 	j, err := json.Marshal(r)
 	return string(j), err
 }
 
-func decodeRest(j []byte) (r rest, err error) {
+func decodeRest(p sensor.Producer, j []byte) (r rest, err error) {
 	if len(j) == 0 {
 		return r, nil
 	}
 	if err := json.Unmarshal(j, &r); err != nil {
 		return r, fmt.Errorf("%s: %w: %w", restKey, ErrFormat, err)
+	}
+	if len(r.Payloads) == 0 {
+		return r, nil
+	}
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecoded))
+	if err != nil {
+		return r, err
+	}
+	defer z.Close()
+	plain, err := z.DecodeAll(r.Payloads, nil)
+	if err == nil {
+		r.payloads, err = sensor.ParsePayloads(p, plain)
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: payloads: %w: %w", restKey, ErrFormat, err)
 	}
 	return r, nil
 }
@@ -98,6 +125,11 @@ func (r *rest) check(from, to uint64) error {
 	for _, g := range r.Gaps {
 		if bad(g.From) || bad(g.To) || g.From > g.To {
 			return fmt.Errorf("gap %d..%d in %d..%d: %w", g.From, g.To, from, to, ErrFormat)
+		}
+	}
+	for i := range r.payloads {
+		if bad(r.payloads[i].Seq) {
+			return fmt.Errorf("payload of message %d in %d..%d: %w", r.payloads[i].Seq, from, to, ErrFormat)
 		}
 	}
 	for _, s := range r.GapShares {
@@ -121,6 +153,11 @@ func (r *rest) appendTo(b *sensor.Batch, p sensor.Producer, watermark uint64) {
 		if e.Seq > watermark {
 			id := sensor.Identity{Producer: p, Seq: e.Seq}
 			b.Empties = append(b.Empties, sensor.LoggedEmpty{Identity: id, Arrival: e.Arrival, Reason: e.Reason, Thing: e.Thing})
+		}
+	}
+	for i := range r.payloads {
+		if r.payloads[i].Seq > watermark {
+			b.Payloads = append(b.Payloads, r.payloads[i])
 		}
 	}
 	for _, g := range r.Gaps {
