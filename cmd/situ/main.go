@@ -32,6 +32,7 @@ type cli struct {
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Run one SELECT on the history."`
 	Adapter     adapterCmd     `cmd:"" help:"Take devices in that speak HJ 212, SL 651 or GB/T 26875.3 over TCP."`
 	Deadletters deadlettersCmd `cmd:"" help:"What could not become an observation, and why: list, show, replay."`
+	Redecode    redecodeCmd    `cmd:"" help:"Read kept payloads again, by a newer decoder, and have the history show what it says."`
 	Balance     balanceCmd     `cmd:"" help:"What became of every acknowledged message; exit code 1 if one is missing."`
 	Bench       benchCmd       `cmd:"" help:"Measure the journey on this machine."`
 	Torture     tortureCmd     `cmd:"" help:"Kill, stop, cut off and fill situ at random, and let SQL judge what is left."`

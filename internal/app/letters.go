@@ -19,6 +19,7 @@ func (p *process) openAgain() (err error) {
 	if p.again, err = gateway.NewAgain(p.cfg.sources(), all.Protocols(), p.replayNormalizer); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	p.setSources(p.cfg.sources())
 	p.reloader = &host.Reloader{File: p.cfg.File, Apply: p.applySources, Logger: p.logger}
 	p.reloader.Register(p.metrics)
 	return nil
@@ -31,8 +32,14 @@ func (p *process) applySources(ctx context.Context, sources []gateway.Source) er
 			return err
 		}
 	}
-	return p.again.Reload(sources, all.Protocols())
+	err := p.again.Reload(sources, all.Protocols())
+	if err == nil {
+		p.setSources(sources)
+	}
+	return err
 }
+
+func (p *process) setSources(sources []gateway.Source) { p.sources.Store(&sources) }
 
 // letters replays dead letters: read again by the gateway's code, with this process's registry and sources.
 func (p *process) letters() *deadletter.Replayer {

@@ -65,7 +65,8 @@ type process struct {
 	live      *livestate.State
 	canaries  *query.Canaries
 	audit     *query.Audit
-	again     *gateway.Again // reads dead letters
+	again     *gateway.Again                   // reads dead letters
+	sources   atomic.Pointer[[]gateway.Source] // that hold now
 	reloader  *host.Reloader
 	gateway   *gateway.Gateway
 	web       net.Listener

@@ -32,7 +32,7 @@ import (
 
 func (p *process) openGateway(context.Context) (err error) {
 	p.gateway, err = gateway.New(gateway.Config{
-		Listen: p.cfg.MQTT, TLS: p.tls, Anonymous: p.cfg.anonymousMQTT(), Credentials: p.registry, Sources: p.cfg.sources(),
+		Listen: p.cfg.MQTT, TLS: p.tls, Anonymous: p.cfg.anonymousMQTT(), Credentials: p.registry, Sources: p.cfg.sources(), KeepRaw: p.cfg.KeepRaw,
 		Protocols:  all.Protocols(),
 		Normalizer: p.newNormalizer,
 		Canary:     gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
@@ -275,7 +275,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	letters := p.letters()
+	letters, redecoder := p.letters(), p.redecoder()
 	server := query.New(query.Config{
 		Registry: p.registry, Live: p.live, Catalogue: p.catalogue, Models: p.models, Divisions: p.divisions,
 		History: func() query.History {
@@ -284,7 +284,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 			}
 			return nil
 		},
-		SQL: gate, Letters: letters, Tiles: p.tiles(), Stream: p.stream(),
+		SQL: gate, Letters: letters, Redecode: p.redecode(redecoder), Tiles: p.tiles(), Stream: p.stream(),
 		Page: web.Handler(), Keys: p.keys, Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
 		Ready: p.notReady, Status: p.statusNow, Logger: p.logger, Registrer: p.metrics,
 	})
@@ -296,6 +296,7 @@ func (p *process) runHTTP(ctx context.Context) error {
 	eg.Go(func() error { return p.status.keep(ctx, p) })
 	if p.cfg.History == "on" {
 		eg.Go(func() error { return letters.Run(ctx) })
+		eg.Go(func() error { return p.finishRedecode(ctx, redecoder) })
 	}
 	if p.audit != nil {
 		eg.Go(func() error { return p.audit.Run(ctx, p.asked) })

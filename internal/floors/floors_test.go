@@ -15,7 +15,7 @@ const module = "github.com/situ-city/situ/"
 var floorOf = map[string]int{
 	"cmd/": 5, "internal/journey": 5, "internal/app": 5, "internal/compose": 5,
 	"internal/replay": 4, "internal/adapter": 4, "internal/gateway": 4, "internal/ingester": 4, "internal/rollup": 4, "internal/query": 4, "internal/city": 4, "internal/bench": 4, "internal/torture": 4,
-	"internal/livestate": 3, "internal/warning": 3, "internal/live": 3, "internal/deadletter": 3,
+	"internal/livestate": 3, "internal/warning": 3, "internal/live": 3, "internal/deadletter": 3, "internal/redecode": 3,
 	"internal/decode": 2, "internal/registry": 2, "internal/normalize": 2, "internal/spool": 2, "internal/bus": 2,
 	"internal/store": 2, "internal/tile": 2, "internal/sqlgate": 2, "internal/batch": 2,
 	"pkg/sensor": 1, "internal/protocol": 1,
@@ -41,6 +41,7 @@ var sideways = map[string][]string{
 	"internal/torture":   {"internal/torture", "internal/rollup"}, // the judge recomputes
 	"internal/livestate": {"internal/livestate"},
 	"internal/live":      {"internal/livestate"},
+	"internal/redecode":  {"internal/deadletter"}, // whose letters it resolves
 	"internal/tile":      {"internal/tile"},
 	"internal/sqlgate":   {"internal/sqlgate"},
 	"internal/app":       {"internal/app"}, "internal/journey": {"internal/app"}, "cmd/": {"internal/app"},

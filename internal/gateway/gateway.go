@@ -43,6 +43,7 @@ type Config struct {
 	Anonymous   bool // no credentials asked; the caller makes sure that Listen is loopback
 	Credentials credentials
 	Sources     []Source
+	KeepRaw     []string // filters of situ's own topics whose payloads are kept as they come
 	Protocols   []decode.Protocol
 	Normalizer  func() *normalize.Normalizer // one a connection
 	Spools      map[sensor.Lane]*spool.Spool // both lanes; the caller opens and closes them
@@ -87,6 +88,9 @@ func New(cfg Config) (*Gateway, error) {
 		room: normalize.NewRoom(cfg.Prepared - cfg.Prepared/memoryPart), memory: normalize.NewMemory(cfg.Prepared / memoryPart)}
 	if g.spools[sensor.Live] == nil || g.spools[sensor.Backfill] == nil {
 		return nil, errors.New("gateway: a spool for each lane is needed")
+	}
+	if err := CheckKeep(cfg.KeepRaw); err != nil {
+		return nil, fmt.Errorf("%w: keep raw: %w", ErrSource, err)
 	}
 	g.protocols = byName(cfg.Protocols)
 	g.metrics = newMetrics(cfg.Registerer, func() float64 {

@@ -12,6 +12,8 @@ type metrics struct {
 	refused      *prometheus.CounterVec // reason: connections and packets refused; their senders send again
 	lost         *prometheus.CounterVec // reason: QoS 0 only
 	redelivered  prometheus.Counter
+	kept         prometheus.Counter
+	keptBytes    prometheus.Counter
 	pullUp       *prometheus.GaugeVec   // source
 	pullDrops    *prometheus.CounterVec // source
 	commit       prometheus.Histogram
@@ -44,6 +46,8 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		removed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "situ_spool_removed_messages_total",
 			Help: "Messages removed by policy because the spool had no room; each has a gap record."}, []string{"lane", "class", "reason"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_redelivered_total", Help: "Redeliveries recognised: pulled ones while their first delivery was on its way, QoS 2 ones until they are released."}),
+		kept:        prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_kept_payloads_total", Help: "Messages whose payload was kept as it came."}),
+		keptBytes:   prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_kept_payload_bytes_total", Help: "Bytes of payloads kept as they came."}),
 		observations: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_observations_total",
 			Help: "Observations written to the spool."}),
 		backfill: prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_gateway_backfill_observations_total",
@@ -59,7 +63,7 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 	m.canaryLost = prometheus.NewCounter(prometheus.CounterOpts{Name: "situ_canary_unacknowledged_total",
 		Help: "Readings of the canary that were not acknowledged (nothing is promised for them)."})
 	reg.MustRegister(m.canaryAck, m.canaryLost)
-	reg.MustRegister(m.pullUp, m.spoolBytes, m.held, m.removed, m.redelivered, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
+	reg.MustRegister(m.pullUp, m.spoolBytes, m.held, m.removed, m.redelivered, m.kept, m.keptBytes, m.observations, m.backfill, m.commit, m.commitSize, m.clients)
 	return m
 }
 

@@ -31,8 +31,9 @@ type worker struct {
 	live, back sensor.Message
 	class      sensor.OwnerClass // of the message in hand
 	body       []byte
+	kept       *[2]sensor.KeptPayload // of the message in hand, by lane; nil: nothing was ever kept
 	routes     map[string]route
-	kept       int64 // bytes of them in g.room
+	held       int64 // bytes of them in g.room
 }
 
 // Bounds on what a connection keeps between two messages. Topics that are refused are without number and may be 64 KiB
@@ -56,7 +57,7 @@ func (g *Gateway) newWorker(s *Source) *worker {
 	n.Recall(g.memory)
 	w := &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
 	if s == nil {
-		w.embedded = g.embedded.Load()
+		w.embedded, w.keepOwn = g.embedded.Load(), g.cfg.KeepRaw
 	}
 	return w
 }
@@ -64,8 +65,8 @@ func (g *Gateway) newWorker(s *Source) *worker {
 // renew forgets what the sources of before said about topics.
 func (w *worker) renew() {
 	if now := w.g.embedded.Load(); w.source == nil && now != w.embedded {
-		w.g.room.Give(w.kept)
-		w.routes, w.kept = map[string]route{}, 0
+		w.g.room.Give(w.held)
+		w.routes, w.held = map[string]route{}, 0
 		w.embedded, w.decoders = now, map[read]*reader{}
 	}
 }
@@ -103,15 +104,15 @@ func (w *worker) covers(scope registry.TopicScope, topic string) (source string,
 // close gives back the room of what was prepared.
 func (w *worker) close() {
 	w.normalizer.Leave()
-	w.g.room.Give(w.kept)
-	w.routes, w.kept = nil, 0
+	w.g.room.Give(w.held)
+	w.routes, w.held = nil, 0
 }
 
 // remember keeps a topic's route, where there is room.
 func (w *worker) remember(topic string, r route) {
 	bytes := int64(routeBytes + len(topic))
 	if r.refused == nil && len(topic) <= maxRouteTopic && len(w.routes) < maxRoutes && w.g.room.Take(bytes) {
-		w.kept += bytes
+		w.held += bytes
 		w.routes[topic] = r
 	}
 }
@@ -122,6 +123,14 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 	w.renew()
 	r := w.find(topic)
 	r.count.Inc()
+	parts = w.read(&r, topic, payload, from)
+	if r.keep && len(payload) <= MaxPayload {
+		w.keep(&r.source, payload, from, parts)
+	}
+	return parts
+}
+
+func (w *worker) read(r *route, topic string, payload []byte, from sensor.Origin) (parts int) {
 	letter := func(reason sensor.Reason, detail string) int {
 		return w.refuse(sensor.DeadLetter{Reason: reason, Detail: detail, Topic: topic, Protocol: r.source.Protocol,
 			Owner: r.source.Thing.Owner(), Thing: string(r.source.Thing), Source: r.source.Name, Origin: from}, payload)
@@ -154,6 +163,25 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 	return w.finish()
 }
 
+// keep has the payload go with the message into the spool, with each of its parts. It is lent, not copied: the message is
+// written before its sender's buffer is used again.
+func (w *worker) keep(src *normalize.Source, payload []byte, from sensor.Origin, parts int) {
+	if w.kept == nil {
+		w.kept = new([2]sensor.KeptPayload)
+	}
+	k := sensor.KeptPayload{Topic: src.Topic, Source: src.Name, Protocol: src.Protocol, Named: src.Thing, Client: from.Client, User: from.User,
+		QoS: from.QoS, Size: len(payload), Payload: payload}
+	for lane, m := range [...]*sensor.Message{sensor.Live: &w.live, sensor.Backfill: &w.back} {
+		w.kept[lane] = k
+		if parts > 1 {
+			w.kept[lane].Part = [...]sensor.Part{sensor.Live: sensor.LivePart, sensor.Backfill: sensor.BackfillPart}[lane]
+		}
+		m.Kept = &w.kept[lane]
+	}
+	w.g.metrics.kept.Add(float64(parts))
+	w.g.metrics.keptBytes.Add(float64(parts * len(payload)))
+}
+
 // begin empties the messages and stamps the arrival.
 func (w *worker) begin() {
 	w.live.Reset()
@@ -171,7 +199,11 @@ func (w *worker) shrink() {
 	if cap(w.body) > keepBody {
 		w.body = nil
 	}
+	if w.kept != nil {
+		*w.kept = [2]sensor.KeptPayload{} // they hold the sender's buffer
+	}
 	for _, m := range [...]*sensor.Message{&w.live, &w.back} {
+		m.Kept = nil
 		if cap(m.Observations) > keepValues {
 			m.Observations = nil
 		}

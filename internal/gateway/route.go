@@ -20,6 +20,7 @@ type router struct {
 	embedded  *embedded // nil: none
 	protocols map[string]decode.Protocol
 	decoders  map[read]*reader
+	keepOwn   []string // filters of situ's own topics whose payloads are kept
 }
 
 // read is a protocol as one source sets it up.
@@ -47,6 +48,7 @@ type route struct {
 	source  normalize.Source
 	decoder decode.Decoder
 	refused *sensor.DeadLetter // the topic cannot be taken, and why
+	keep    bool               // payloads are kept as they come
 	count   prometheus.Counter
 }
 
@@ -69,7 +71,9 @@ func (w *router) route(topic string) route {
 		}
 		return r
 	}
+	r.keep = s == nil && slices.ContainsFunc(w.keepOwn, func(f string) bool { _, ok := match(f, topic); return ok })
 	if s != nil {
+		r.keep = s.Keep == keepRaw
 		r.source.Name, r.source.CRS, r.source.Protocol, r.source.Zone = s.Name, s.CRS, s.Protocol, s.Settings.Zone
 	}
 	owner, thing, parts, why := w.names(s, &r, topic)

@@ -26,6 +26,7 @@ type Source struct {
 	Protocol string          `yaml:"protocol,omitempty"` // "" = the topic's last level, as in situ's own topics
 	Owner    string          `yaml:"owner,omitempty"`    // owner of Things whose topic names none
 	CRS      geo.CRS         `yaml:"crs,omitempty"`      // datum of positions in payloads
+	Keep     string          `yaml:"keep,omitempty"`     // "raw": each payload is kept as it came, for situ redecode
 	Canary   bool            `yaml:"canary,omitempty"`   // this broker lets situ publish its canary there; the topics must bring it back
 	Settings decode.Settings `yaml:",inline"`
 	Mapping  mapped.Mapping  `yaml:",inline"` // names, units, identity, and expressions for JSON of any vendor
@@ -38,6 +39,22 @@ type Source struct {
 
 // ErrSource: a source's configuration cannot work.
 var ErrSource = errors.New("source configuration")
+
+// keepRaw is the one thing that keep may say.
+const keepRaw = "raw"
+
+// CheckKeep looks at filters of situ's own topics whose payloads are to be kept.
+func CheckKeep(filters []string) error {
+	for _, f := range filters {
+		if err := checkLevels(f); err != nil {
+			return fmt.Errorf("topic %q: %w", f, err)
+		}
+		if !strings.HasPrefix(f, ownPrefix) {
+			return fmt.Errorf("topic %q is none of situ's own, which begin with %s; what other topics bring is kept by their source (keep: raw)", f, ownPrefix)
+		}
+	}
+	return nil
+}
 
 // Validate checks one source against the protocols there are, naming what disagrees, and where it stands.
 func (s *Source) Validate(protocols map[string]decode.Protocol) error {
@@ -66,6 +83,8 @@ func (s *Source) check(protocols map[string]decode.Protocol) error {
 		return errors.New("password and password_file are both set; keep one")
 	case s.Broker == "" && (s.Client != "" || s.User != "" || s.Password != "" || s.PassFile != "" || s.Canary):
 		return errors.New("client, user, password and canary say something about a broker, and broker is empty; set broker: tcp://host:1883, or leave them out")
+	case s.Keep != "" && s.Keep != keepRaw:
+		return fmt.Errorf("keep is %q; want raw, to keep each payload as it came, or leave it out", s.Keep)
 	case s.CRS > geo.BD09:
 		return fmt.Errorf("crs %v is not known", s.CRS)
 	}

@@ -58,6 +58,7 @@ type Config struct {
 	History   func() History // nil result: no history now
 	SQL       func() SQL     // nil result: no SQL now
 	Letters   Letters
+	Redecode  Redecode // nil: payloads cannot be read again here
 	Tiles     http.Handler
 	Stream    http.Handler // /live
 	Page      http.Handler
@@ -131,6 +132,7 @@ func New(cfg Config) *Server {
 	mux.HandleFunc("GET /v1/divisions.geojson", s.outlines)
 	mux.HandleFunc("POST /v1/sql", s.sql)
 	mux.HandleFunc("POST /v1/register", s.register)
+	mux.HandleFunc("POST /v1/redecode", s.redecode)
 	mux.Handle("/clickhouse/", http.StripPrefix("/clickhouse", http.HandlerFunc(s.clickhouse)))
 	mux.HandleFunc("/login", cfg.Keys.login)
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +147,7 @@ func New(cfg Config) *Server {
 func (s *Server) timed(next http.Handler, mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, route := mux.Handler(r)
-		if route == "GET /live" {
+		if route == "GET /live" || route == "POST /v1/redecode" {
 			next.ServeHTTP(w, r)
 			return
 		}

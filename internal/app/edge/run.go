@@ -114,7 +114,7 @@ func (p *process) open() (err error) {
 	}
 	p.Later(p.kafka.Close)
 	p.gateway, err = gateway.New(gateway.Config{
-		Listen: p.cfg.MQTT, TLS: tlsConfig, Anonymous: p.cfg.anonymous(), Credentials: p.credentials, Sources: p.cfg.sources(),
+		Listen: p.cfg.MQTT, TLS: tlsConfig, Anonymous: p.cfg.anonymous(), Credentials: p.credentials, Sources: p.cfg.sources(), KeepRaw: p.cfg.KeepRaw,
 		Protocols: all.Protocols(), Normalizer: p.newNormalizer, Spools: p.spools,
 		Canary:   gateway.Canary{Every: p.cfg.Canary, File: filepath.Join(p.cfg.Data, "canary.json"), Normalizer: p.newCanaryNormalizer},
 		Horizons: p.cfg.SpoolHorizon.List, Hold: host.Holds(p.holdThin),

@@ -21,6 +21,12 @@ type Bounds struct {
 	BackfillShare  float64  `name:"backfill-share" help:"Share of the rows that the backfill lane has while the live lane is behind; 1 = they are equal." default:"0.2" env:"SITU_BACKFILL_SHARE"`
 	MaxConnections int      `name:"max-connections" help:"MQTT connections to the embedded front at once; one more is told that the server is busy. 0 = 10,000, with --memory-limit at most one for each 128 KiB of it." default:"0" env:"SITU_MAX_CONNECTIONS"`
 	MemoryLimit
+	Keep
+}
+
+// Keep flags, of processes that receive.
+type Keep struct {
+	KeepRaw []string `name:"keep-raw" help:"Topics of situ's own form whose payloads are kept as they come, for situ redecode, such as situ/v1/ecology/+/hj212 or situ/v1/#; other topics: keep: raw in their source." env:"SITU_KEEP_RAW"`
 }
 
 // preparedPart of the memory limit is for what the gateway prepares of Things, names and topics, at most its default.
@@ -53,6 +59,9 @@ func (b *Bounds) Check() error {
 	}
 	if b.BackfillShare < 0 || b.BackfillShare > 1 {
 		return fmt.Errorf("%w: --backfill-share %g is not between 0 and 1", ErrConfig, b.BackfillShare)
+	}
+	if err := gateway.CheckKeep(b.KeepRaw); err != nil {
+		return fmt.Errorf("%w: --keep-raw: %w", ErrConfig, err)
 	}
 	return b.MemoryLimit.Check()
 }
