@@ -42,25 +42,17 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 
 // event is what the members of a payload say, of whichever kind it is.
 type event struct {
-	eui, profile, time, published, rx, port, data, object gjson.Result
-	up                                                    bool          // has what only uplinks have
-	other                                                 sensor.Reason // has what another event has
-}
-
-// others are members that tell which other event it is. A join has nothing of its own but devAddr.
-var others = map[string]sensor.Reason{
-	"margin": sensor.ReasonHeartbeat, "batteryLevel": sensor.ReasonHeartbeat, "batteryLevelUnavailable": sensor.ReasonHeartbeat,
-	"externalPowerSource": sensor.ReasonHeartbeat, "acknowledged": sensor.ReasonCommand, "queueItemId": sensor.ReasonCommand,
-	"gatewayId": sensor.ReasonCommand, "gatewayID": sensor.ReasonCommand, "level": sensor.ReasonNoValues, "code": sensor.ReasonNoValues,
-	"error": sensor.ReasonNoValues, "location": sensor.ReasonNoValues, "integrationName": sensor.ReasonNoValues,
+	eui, profile, time, published, port, data, object gjson.Result
+	gateway, server                                   int64         // the first time in rxInfo of each; 0 = none has one
+	up                                                bool          // has what only uplinks have
+	other                                             sensor.Reason // has what another event has; of a join it is devAddr alone
 }
 
 func (d *Decoder) event(root gjson.Result) {
 	var e event
-	root.ForEach(func(key, v gjson.Result) bool {
-		e.member(key.Str, v)
-		return true
-	})
+	for m := d.Members(root); m.Next(); {
+		e.member(&m)
+	}
 	switch {
 	case !e.eui.Exists():
 		d.Fail("devEui", root, fmt.Errorf("no event of ChirpStack: %w", decode.ErrUnsupported))
@@ -73,34 +65,33 @@ func (d *Decoder) event(root gjson.Result) {
 	}
 }
 
-func (e *event) member(name string, v gjson.Result) {
-	switch name {
+func (e *event) member(m *doc.Members) {
+	switch m.Name() {
 	case "deviceInfo":
-		v.ForEach(func(key, v gjson.Result) bool {
-			switch key.Str {
+		for m := m.Members(); m.Next(); {
+			switch m.Name() {
 			case "devEui":
-				e.eui = v
+				e.eui = m.Value()
 			case "deviceProfileName":
-				e.profile = v
+				e.profile = m.Value()
 			}
-			return true
-		})
+		}
 	case "devEUI", "devEui":
-		e.eui = v
+		e.eui = m.Value()
 	case "deviceProfileName":
-		e.profile = v
+		e.profile = m.Value()
 	case "time":
-		e.time = v
+		e.time = m.Value()
 	case "publishedAt":
-		e.published = v
+		e.published = m.Value()
 	case "rxInfo":
-		e.rx = v
+		e.heard(m.Members())
 	case "fPort":
-		e.port, e.up = v, true
+		e.port, e.up = m.Value(), true
 	case "data":
-		e.data, e.up = v, true
+		e.data, e.up = m.Value(), true
 	case "object", "objectJSON":
-		if v.Type != gjson.Null {
+		if v := m.Value(); v.Type != gjson.Null {
 			e.object, e.up = v, true
 		}
 	case "confirmed", "confirmedUplink":
@@ -109,10 +100,12 @@ func (e *event) member(name string, v gjson.Result) {
 		if e.other == "" {
 			e.other = sensor.ReasonBirth
 		}
-	default:
-		if why, ok := others[name]; ok {
-			e.other = why
-		}
+	case "margin", "batteryLevel", "batteryLevelUnavailable", "externalPowerSource":
+		e.other = sensor.ReasonHeartbeat
+	case "acknowledged", "queueItemId", "gatewayId", "gatewayID":
+		e.other = sensor.ReasonCommand
+	case "level", "code", "error", "location", "integrationName":
+		e.other = sensor.ReasonNoValues
 	}
 }
 
@@ -121,7 +114,7 @@ func (d *Decoder) uplink(e *event) {
 	d.time(e)
 	object := e.object
 	if object.Type == gjson.String && object.Str != "" { // objectJSON: a document of its own
-		inner, err := doc.Parse(protocol, []byte(object.Str))
+		inner, err := d.Inner(object)
 		if err != nil {
 			d.Fail("objectJSON", object, err)
 			return

@@ -44,7 +44,7 @@ const maxApart = 5 * 60 * 1000
 
 // time finds when the uplink was heard.
 func (d *Decoder) time(e *event) {
-	gateway, server := e.heard()
+	gateway, server := e.gateway, e.server
 	if e.published.Exists() {
 		ms, err := doc.Time(e.published, nil)
 		if err != nil {
@@ -73,24 +73,21 @@ func (d *Decoder) time(e *event) {
 	}
 }
 
-// heard gives the first time of a gateway and of the network server among rxInfo; 0 where none has one.
-func (e *event) heard() (gateway, server int64) {
+// heard finds the first time of a gateway and of the network server in rxInfo.
+func (e *event) heard(rx doc.Members) {
 	first := func(t *int64, v gjson.Result) {
 		if ms, err := doc.Time(v, nil); err == nil && (*t == 0 || ms < *t) {
 			*t = ms
 		}
 	}
-	e.rx.ForEach(func(_, rx gjson.Result) bool {
-		rx.ForEach(func(key, v gjson.Result) bool {
-			switch key.Str {
+	for rx.Next() {
+		for m := rx.Members(); m.Next(); {
+			switch m.Name() {
 			case "time", "gwTime":
-				first(&gateway, v)
+				first(&e.gateway, m.Value())
 			case "nsTime":
-				first(&server, v)
+				first(&e.server, m.Value())
 			}
-			return true
-		})
-		return true
-	})
-	return gateway, server
+		}
+	}
 }

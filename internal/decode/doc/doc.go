@@ -13,6 +13,9 @@
 //   - an object is flattened with '.', an array with its index ("air.pm2_5", "cells.0").
 //
 // A value that cannot be used (1e400, a text beyond MaxText) leaves as a Reading with Err and its neighbours stand.
+// Parse gives a gjson.Result. A Walk notes besides where each value is while it checks, so that Members steps through an
+// object without reading again what lies deeper in it.
+//
 // Names and words are interned, so nothing holds on to the payload, and a steady stream allocates one copy of each
 // payload and nothing else. A name that comes twice in an object leaves twice; the later one counts where both have
 // the same time.

@@ -10,22 +10,42 @@ import (
 
 // Bounds of a payload, besides decode.MaxReadings.
 const (
-	MaxDepth = 32      // objects and arrays inside one another
-	MaxSize  = 4 << 20 // bytes
-	MaxKey   = 128     // bytes of a flattened name
-	MaxText  = 1024    // bytes of a value in words
+	MaxDepth  = 32      // objects and arrays inside one another
+	MaxSize   = 4 << 20 // bytes
+	MaxKey    = 128     // bytes of a flattened name
+	MaxValues = 1 << 17 // objects, arrays and what is in them, of a document that is walked
+	MaxText   = 1024    // bytes of a value in words
 )
 
 // Parse checks a payload in UTF-8 and gives its root, whose Index, like that of everything in it, is the offset in
 // payload. The texts of the root do not alias payload, but they hold on to a copy of all of it: keep them by
 // decode.Interner.
 func Parse(protocol string, payload []byte) (gjson.Result, error) {
-	return parse(protocol, payload, decode.Text{})
+	at, err := Check(protocol, payload)
+	if err != nil {
+		return gjson.Result{}, err
+	}
+	root := gjson.Parse(string(payload[at:]))
+	root.Index = at
+	return root, nil
 }
 
-func parse(protocol string, payload []byte, encoding decode.Text) (root gjson.Result, err error) {
-	fail := func(at int, cause error) (gjson.Result, error) {
-		return root, &decode.Error{Protocol: protocol, Offset: at, Err: cause}
+// Check is Parse for whoever walks payload himself: it says where the root begins.
+func Check(protocol string, payload []byte) (at int, err error) {
+	text, at, err := lead(protocol, payload, decode.Text{})
+	if err != nil {
+		return at, err
+	}
+	if bad, err := check(text, nil); err != nil {
+		return at, &decode.Error{Protocol: protocol, Offset: at + bad, Err: err}
+	}
+	return at, nil
+}
+
+// lead checks size and encoding, and gives the text in UTF-8 from its first character on.
+func lead(protocol string, payload []byte, encoding decode.Text) (text []byte, at int, err error) {
+	fail := func(at int, cause error) ([]byte, int, error) {
+		return nil, at, &decode.Error{Protocol: protocol, Offset: at, Err: cause}
 	}
 	if len(payload) > MaxSize {
 		return fail(MaxSize, decode.ErrBound)
@@ -34,22 +54,16 @@ func parse(protocol string, payload []byte, encoding decode.Text) (root gjson.Re
 	if bad >= 0 {
 		return fail(bad, decode.ErrEncoding)
 	}
-	start := 0
 	if bytes.HasPrefix(text, []byte("\ufeff")) { // RFC 8259 8.1: a byte order mark may be ignored
-		start = 3
+		at = 3
 	}
-	for start < len(text) && (text[start] == ' ' || text[start] == '\n' || text[start] == '\r' || text[start] == '\t') {
-		start++
+	for at < len(text) && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t') {
+		at++
 	}
-	if start == len(text) {
-		return fail(start, decode.ErrEmpty)
+	if at == len(text) {
+		return fail(at, decode.ErrEmpty)
 	}
-	if at, err := check(text[start:]); err != nil {
-		return fail(start+at, err)
-	}
-	root = gjson.Parse(string(text[start:]))
-	root.Index = start
-	return root, nil
+	return text[at:], at, nil
 }
 
 // Fail is the error of one member of a payload: v says where.

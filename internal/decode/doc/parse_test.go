@@ -117,6 +117,10 @@ func FuzzParse(f *testing.F) {
 		if valid != (err == nil) && !errors.Is(err, decode.ErrBound) {
 			t.Fatalf("%v, valid %t", err, valid)
 		}
+		w := newWalk(t)
+		if root, err := w.Begin(nil, payload); err == nil {
+			same(t, w, root)
+		}
 		if err == nil && !root.Exists() {
 			t.Fatal("no root")
 		}

@@ -11,15 +11,14 @@ import (
 // is no place leaves as a Reading with Err, since nobody could say where the Thing was.
 func (w *Walk) Place(object gjson.Result) bool {
 	var lon, lat gjson.Result
-	object.ForEach(func(key, v gjson.Result) bool {
-		switch placeOf(key.Str) {
+	for m := w.Members(object); m.Next(); {
+		switch placeOf(m.Name()) {
 		case 'o':
-			lon = v
+			lon = m.Value()
 		case 'a':
-			lat = v
+			lat = m.Value()
 		}
-		return true
-	})
+	}
 	if !lon.Exists() || !lat.Exists() {
 		return false
 	}

@@ -69,8 +69,10 @@ func Time(v gjson.Result, zone *time.Location) (ms int64, err error) {
 
 // ParseTime is Time of a text.
 func ParseTime(s string, zone *time.Location) (ms int64, err error) {
-	if x, is, err := number(s); is && err == nil {
-		return Epoch(x)
+	if len(s) < len("2026-01-01") || s[4] != '-' { // a date is no number
+		if x, is, err := number(s); is && err == nil {
+			return Epoch(x)
+		}
 	}
 	var room [64]byte
 	return decode.ParseTime(append(room[:0], s...), zone)

@@ -27,10 +27,11 @@ type Walk struct {
 	encoding decode.Text
 	units    map[string]string
 	path     []byte
-	out      []decode.Reading
-	first    int
-	empty    sensor.Reason
-	err      error
+	document
+	out   []decode.Reading
+	first int
+	empty sensor.Reason
+	err   error
 }
 
 // NewWalk takes what the settings say about every JSON payload: encoding, zone, strict.
@@ -46,10 +47,19 @@ func NewWalk(protocol string, s decode.Settings) (w Walk, err error) {
 // Begin checks a payload and gives its root. On error End is not called.
 func (w *Walk) Begin(dst []decode.Reading, payload []byte) (gjson.Result, error) {
 	w.start(dst)
-	return parse(w.Protocol, payload, w.encoding)
+	text, at, err := lead(w.Protocol, payload, w.encoding)
+	if err != nil {
+		return gjson.Result{}, err
+	}
+	root, bad, err := w.read(text, at)
+	if err != nil {
+		return root, &decode.Error{Protocol: w.Protocol, Offset: at + bad, Err: err}
+	}
+	return root, nil
 }
 
 func (w *Walk) start(dst []decode.Reading) {
+	w.forget()
 	w.out, w.first, w.err = dst, len(dst), nil
 	w.empty = sensor.ReasonNoValues
 	w.Base = decode.Reading{}
@@ -59,6 +69,7 @@ func (w *Walk) start(dst []decode.Reading) {
 func (w *Walk) End() ([]decode.Reading, error) {
 	out := w.out
 	w.out = nil // keep nothing of the caller's
+	w.forget()
 	if w.err != nil {
 		clear(out[w.first:])
 		return out[:w.first], w.err
@@ -69,7 +80,7 @@ func (w *Walk) End() ([]decode.Reading, error) {
 // Fail refuses the whole payload, unless it has been refused already.
 func (w *Walk) Fail(field string, v gjson.Result, cause error) {
 	if w.err == nil {
-		w.err = Fail(w.Protocol, field, v, cause)
+		w.err = Fail(w.Protocol, field, w.place(v), cause)
 	}
 }
 
@@ -138,7 +149,7 @@ func (w *Walk) Put(r decode.Reading) {
 func (w *Walk) Number(name string, x float64, unit string) {
 	r := w.Base
 	r.Number, r.Unit = x, unit
-	w.named(r, name, gjson.Result{Index: -1})
+	w.named(r, name, false, gjson.Result{Index: -1})
 }
 
 // Refuse adds a Reading with Err: the value under this name, or what v holds if name is "", cannot be used.
@@ -147,12 +158,15 @@ func (w *Walk) Refuse(name string, v gjson.Result, cause error) {
 	name, _ = cut(name)
 	r.Key = w.names.Keep(name)
 	r.Property = r.Key
-	r.Err = Fail(w.Protocol, r.Key, v, cause)
+	r.Err = Fail(w.Protocol, r.Key, w.place(v), cause)
 	w.Put(r)
 }
 
 // Value adds one value, of any JSON type, by the rules of the package documentation.
-func (w *Walk) Value(name string, v gjson.Result, unit string) {
+func (w *Walk) Value(name string, v gjson.Result, unit string) { w.value(name, false, v, unit) }
+
+// value is Value; kept says that name has been interned already.
+func (w *Walk) value(name string, kept bool, v gjson.Result, unit string) {
 	r := w.Base
 	r.Unit = unit
 	switch v.Type {
@@ -182,7 +196,7 @@ func (w *Walk) Value(name string, v gjson.Result, unit string) {
 	default:
 		return
 	}
-	w.named(r, name, v)
+	w.named(r, name, kept, v)
 }
 
 // words tells a number in quotes from words.
@@ -209,30 +223,29 @@ func (w *Walk) Flatten(name string, v gjson.Result, unit func(name string) strin
 	if name != "" {
 		w.path = append(append(w.path, name...), '.')
 	}
-	w.members(v, unit)
+	w.members(w.Members(v), v.IsArray(), unit)
 	w.path = w.path[:outer]
 	if outer == 0 && cap(w.path) > 4096 {
 		w.path = nil
 	}
 }
 
-func (w *Walk) members(v gjson.Result, unit func(name string) string) {
-	array, outer := v.IsArray(), len(w.path)
-	v.ForEach(func(key, member gjson.Result) bool {
+func (w *Walk) members(m Members, array bool, unit func(name string) string) {
+	outer := len(w.path)
+	for i := int64(0); w.err == nil && m.Next(); i++ {
 		if array {
-			w.path = strconv.AppendInt(w.path, int64(key.Num), 10)
+			w.path = strconv.AppendInt(w.path, i, 10)
 		} else {
-			w.path = append(w.path, key.Str...)
+			w.path = append(w.path, m.Name()...)
 		}
-		if member.Type == gjson.JSON {
+		if member := m.Value(); member.Type == gjson.JSON {
 			w.path = append(w.path, '.')
-			w.members(member, unit)
+			w.members(m.Members(), member.IsArray(), unit)
 		} else {
 			w.leaf(member, unit)
 		}
 		w.path = w.path[:outer]
-		return w.err == nil
-	})
+	}
 }
 
 // NoProbe recognises a temperature that no probe measured: makers of LoRaWAN sensors send the ends of a 16-bit number, in
@@ -249,7 +262,7 @@ func NoProbe(name string, x float64) bool {
 // leaf adds the value whose flattened name stands in path.
 func (w *Walk) leaf(v gjson.Result, unit func(name string) string) {
 	if len(w.path) > MaxKey { // not worth a copy
-		w.named(w.Base, string(w.path[:MaxKey+1]), v)
+		w.named(w.Base, string(w.path[:MaxKey+1]), false, v)
 		return
 	}
 	name, u := w.names.String(w.path), ""
@@ -259,16 +272,19 @@ func (w *Walk) leaf(v gjson.Result, unit func(name string) string) {
 	if u == Skip || w.NoProbe && v.Type == gjson.Number && NoProbe(name, v.Num) {
 		return
 	}
-	w.Value(name, v, u)
+	w.value(name, true, v, u)
 }
 
 // named completes a Reading, unless its name is none.
-func (w *Walk) named(r decode.Reading, name string, v gjson.Result) {
+func (w *Walk) named(r decode.Reading, name string, kept bool, v gjson.Result) {
 	if _, ok := cut(name); !ok {
 		w.Refuse(name, v, errName)
 		return
 	}
-	r.Key = w.names.Keep(name)
+	if !kept {
+		name = w.names.Keep(name)
+	}
+	r.Key = name
 	if r.Property == "" {
 		r.Property = r.Key
 	}

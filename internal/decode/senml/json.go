@@ -10,7 +10,7 @@ import (
 	"github.com/situ-city/situ/internal/decode/doc"
 )
 
-// reader walks a JSON text that doc.Parse has found to be one, so that nothing can be missing or misplaced.
+// reader walks a JSON text that doc.Check has found to be one, so that nothing can be missing or misplaced.
 type reader struct {
 	b []byte
 	i int
@@ -18,16 +18,16 @@ type reader struct {
 
 // readJSON reads the JSON representation (RFC 8428 section 5).
 func (p *pack) readJSON(payload []byte) bool {
-	root, err := doc.Parse(p.protocol, payload)
+	at, err := doc.Check(p.protocol, payload)
 	if err != nil {
 		errors.As(err, &p.err)
 		return false
 	}
-	r := reader{b: payload, i: root.Index}
-	switch {
-	case root.IsArray():
+	r := reader{b: payload, i: at}
+	switch root := payload[at]; {
+	case root == '[':
 		return r.records(p)
-	case root.IsObject() && !p.strict: // one record without its array
+	case root == '{' && !p.strict: // one record without its array
 		return r.record(p) && p.close()
 	}
 	return p.fail(r.i, "", fmt.Errorf("want an array of records: %w", decode.ErrUnsupported))
@@ -178,7 +178,7 @@ func (r *reader) text() []byte {
 	r.pass()
 	var s string
 	if err := stdjson.Unmarshal(r.b[from:r.i], &s); err != nil {
-		return nil // it is a string: doc.Parse said so
+		return nil // it is a string: doc.Check said so
 	}
 	return []byte(s)
 }
