@@ -58,7 +58,7 @@ bench:
 fuzz:
 	@bad=0; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' internal pkg | xargs -n1 dirname | sort -u); do \
 	for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do echo "$$dir $$f"; \
-	go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$${FUZZTIME:-2m}" ./$$dir || bad=1; done; done; exit $$bad
+	go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$${FUZZTIME:-2m}" -fuzzminimizetime 100x ./$$dir || bad=1; done; done; exit $$bad
 
 clean:
 	rm -rf bin web/dist/assets web/dist/index.html

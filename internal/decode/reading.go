@@ -104,6 +104,21 @@ type Settings struct {
 	Plugin   Plugin `json:"plugin,omitzero" yaml:"plugin"`      // of protocol wasm
 }
 
+// Checksum is what the source wants of checksums that do not fit: strict, variants or off. A strict source that says
+// nothing about them wants strict, any other variants.
+func (s Settings) Checksum() (string, error) {
+	switch s.CRC {
+	case "":
+		if s.Strict {
+			return "strict", nil
+		}
+		return "variants", nil
+	case "strict", "variants", "off":
+		return s.CRC, nil
+	}
+	return "", fmt.Errorf("crc %q is not known (want strict, variants or off)", s.CRC)
+}
+
 // Plugin is a decoder in WebAssembly, and its bounds.
 type Plugin struct {
 	File   string        `json:"file" yaml:"file"`

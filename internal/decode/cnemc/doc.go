@@ -26,5 +26,7 @@
 // line that names time and code, text in neither encoding, and more than decode.MaxReadings values (about 270 stations:
 // a file of the whole country has to be sent in parts, each with the first line).
 //
+// # In code
+//
 // Append encodes. The package never looks at a clock or the registry.
 package cnemc

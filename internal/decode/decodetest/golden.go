@@ -72,8 +72,16 @@ func Golden(t *testing.T, p decode.Protocol) {
 	}
 }
 
-func golden(t *testing.T, p decode.Protocol, dir string) {
-	payload := file(t, dir, "payload")
+// Each calls f with every case of the protocol: fresh makes a decoder as the case wants it, before its payload.
+func Each(t *testing.T, p decode.Protocol, f func(name string, fresh func() decode.Decoder, payload []byte)) {
+	t.Helper()
+	for _, dir := range cases(t, p) {
+		f(filepath.Base(dir), func() decode.Decoder { return fresh(t, p, dir) }, file(t, dir, "payload"))
+	}
+}
+
+// fresh makes a decoder with the settings of a case, its topic, and what came before.
+func fresh(t *testing.T, p decode.Protocol, dir string) decode.Decoder {
 	var settings decode.Settings
 	if _, err := os.Stat(filepath.Join(dir, "settings.json")); err == nil {
 		if err := json.Unmarshal(file(t, dir, "settings.json"), &settings); err != nil {
@@ -84,7 +92,12 @@ func golden(t *testing.T, p decode.Protocol, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d = on(t, d, dir)
+	return on(t, d, dir)
+}
+
+func golden(t *testing.T, p decode.Protocol, dir string) {
+	payload := file(t, dir, "payload")
+	d := fresh(t, p, dir)
 	Invariants(t, d, payload)
 	got := &bytes.Buffer{}
 	enc := json.NewEncoder(got)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/frames"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -42,16 +43,14 @@ type Decoder struct {
 
 // New makes a Decoder for a source with these settings.
 func New(s decode.Settings) (*Decoder, error) {
-	d := &Decoder{off: s.CRC == "off", strict: s.Strict}
-	switch s.CRC {
-	case "", "strict", "variants", "off":
-	default:
-		return nil, fmt.Errorf("crc %q is not known (want strict, variants or off)", s.CRC)
+	crc, err := s.Checksum()
+	if err != nil {
+		return nil, err
 	}
+	d := &Decoder{off: crc == "off", strict: s.Strict}
 	if s.Encoding == "" {
 		s.Encoding = "gb18030"
 	}
-	var err error
 	if d.zone, err = s.Location(); err != nil {
 		return nil, err
 	}
@@ -82,35 +81,18 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 
 // packets reads all packets of a payload.
 func (d *Decoder) packets(payload []byte) error {
-	var first error
-	good := 0
+	var t frames.Tally
 	for from := 0; len(d.out)-d.first <= decode.MaxReadings; {
-		start, end, closed, ok := next(payload, from)
+		start, end, closed, ok := packets.Next(payload, from)
 		if !ok {
 			break
 		}
 		from = end
-		err := d.packet(payload, start, end, closed)
-		if err == nil {
-			good++
-			continue
+		if err := t.Count(d.packet(payload, start, end, closed)); err != nil {
+			d.add(decode.Reading{Err: err})
 		}
-		if first == nil {
-			first = err
-		}
-		d.add(decode.Reading{Err: err})
 	}
-	switch {
-	case len(d.out)-d.first > decode.MaxReadings:
-		return fault(-1, "", fmt.Errorf("more than %d values: %w", decode.MaxReadings, decode.ErrBound))
-	case good > 0:
-		return nil
-	case first != nil:
-		return first
-	case len(bytes.TrimSpace(payload)) == 0:
-		return fault(0, "", decode.ErrEmpty)
-	}
-	return fault(0, "", fmt.Errorf("no packet begins here (4040H): %w", decode.ErrMalformed))
+	return t.Judge(protocol, payload, len(d.out)-d.first, "packet begins here (4040H)")
 }
 
 // add appends r. It keeps one more than allowed, so that packets sees that there are too many.

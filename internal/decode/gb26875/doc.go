@@ -39,6 +39,8 @@
 // noise and skipped. An object cut short leaves as a Reading with Err, those before it stand. Of several packets in a
 // payload the broken ones leave as a Reading with Err; if all are broken, the payload is refused.
 //
+// # In code
+//
 // Append and the Append functions of objects encode, Split cuts a stream, Parse shows a packet, Reply makes the center's
 // confirmation or denial. The package keeps no connection and never looks at a clock or the registry.
 package gb26875

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/frames"
 )
 
 const protocol = "gb26875"
@@ -39,7 +40,7 @@ func Address(a uint64) string { return fmt.Sprintf("%012X", a&(1<<48-1)) }
 
 // Parse reads the first packet in payload. Sum and length are compared, not judged. The Packet does not alias payload.
 func Parse(payload []byte) (Packet, error) {
-	start, end, closed, ok := next(payload, 0)
+	start, end, closed, ok := packets.Next(payload, 0)
 	if !ok {
 		return Packet{}, fault(0, "", fmt.Errorf("no packet begins here (4040H): %w", decode.ErrMalformed))
 	}
@@ -58,12 +59,12 @@ func open(b []byte, start, end int, closed bool) (p Packet, err error) {
 		return p, fault(end, "", fmt.Errorf("%d bytes of a head of %d: %w", len(f), head, decode.ErrTruncated))
 	}
 	p.Declared = int(f[24]) | int(f[25])<<8
-	if n, is := measure(f); is == whole {
+	if n, is := measure(f); is == frames.Whole {
 		f = f[:n]
 	} else if g := bytes.TrimRight(f, "\r\n\x00 "); ends(f) {
 	} else if ends(g) {
 		f = g
-	} else if !closed && is == more {
+	} else if !closed && is == frames.More {
 		return p, fault(end, "", fmt.Errorf("%d bytes of a data unit of %d: %w", len(f)-head, p.Declared, decode.ErrTruncated))
 	} else {
 		return p, fault(start+24, "length", fmt.Errorf("no end behind the %d bytes it says: %w", p.Declared, decode.ErrMalformed))

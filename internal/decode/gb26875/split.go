@@ -1,5 +1,7 @@
 package gb26875
 
+import "github.com/situ-city/situ/internal/decode/frames"
+
 // Signs and bounds of a packet.
 const (
 	sign    = 0x40 // twice, begins it
@@ -11,62 +13,12 @@ const (
 
 const maxPacket = head + maxData + tail
 
-// maxSound bounds how many packets are looked at to see whether one is torn by another.
-const maxSound = 32
+// packets is how packets look in a stream.
+var packets = frames.Format{Sign: sign, Max: maxPacket, Find: find, Maybe: maybe, Measure: measure, Right: right}
 
 // Split cuts a stream into its packets and returns what must wait for more bytes. Bytes around packets are dropped.
-// packets and rest alias stream; rest is never longer than a packet may be. Whether a packet is any good, Parse and
-// Decode say.
-func Split(stream []byte) (packets [][]byte, rest []byte) {
-	for from := 0; ; {
-		start, end, closed, ok := next(stream, from)
-		switch {
-		case !ok:
-			if n := len(stream); n > from && stream[n-1] == sign { // perhaps the first half of a beginning
-				return packets, stream[n-1:]
-			}
-			return packets, nil
-		case !closed:
-			return packets, stream[start:end]
-		}
-		packets = append(packets, stream[start:end])
-		from = end
-	}
-}
-
-// next finds the packet that begins at or after from. closed is false if it ends only because the bytes do.
-func next(b []byte, from int) (start, end int, closed, ok bool) {
-	start = find(b, from)
-	if start < 0 {
-		return 0, 0, false, false
-	}
-	n, is := measure(b[start:])
-	for is == broken && start+2 < len(b) && b[start+2] == sign { // noise ended with the same sign
-		start++
-		n, is = measure(b[start:])
-	}
-	limit := len(b)
-	switch is {
-	case whole:
-		limit = start + n
-		if right(b[start:limit]) {
-			return start, limit, true, true
-		}
-		closed = true
-	case broken:
-		if again := find(b, start+1); again >= 0 {
-			limit, closed = again, true
-		}
-		if limit-start > maxPacket {
-			limit, closed = start+maxPacket, true
-		}
-		return start, limit, closed, true
-	}
-	if inner := sound(b[:limit], start+1); inner >= 0 { // it was torn: another one begins before its end
-		return start, inner, true, true
-	}
-	return start, limit, closed, true
-}
+// Both alias stream; rest is never longer than a packet may be. Whether a packet is any good, Parse and Decode say.
+func Split(stream []byte) (whole [][]byte, rest []byte) { return packets.Split(stream) }
 
 // find gives the place where a packet begins, -1 if nowhere.
 func find(b []byte, from int) int {
@@ -78,48 +30,30 @@ func find(b []byte, from int) int {
 	return -1
 }
 
-// condition of a packet by its length field.
-type condition uint8
-
-const (
-	whole  condition = iota // it ends where it should
-	more                    // the bytes end before it does
-	broken                  // no packet, or one of another length
-)
+// maybe gives the place where a packet may begin that more bytes make plain.
+func maybe(b []byte, from int) int {
+	if n := len(b); n > from && b[n-1] == sign { // perhaps the first half of a beginning
+		return n - 1
+	}
+	return len(b)
+}
 
 // measure reads the length field of the packet at the beginning of b. n is the packet's length.
-func measure(b []byte) (n int, is condition) {
+func measure(b []byte) (n int, is frames.Condition) {
 	if len(b) < head {
-		return 0, more
+		return 0, frames.More
 	}
 	data := int(b[24]) | int(b[25])<<8
 	n = head + data + tail
 	switch {
 	case data > maxData:
-		return 0, broken
+		return 0, frames.Broken
 	case len(b) < n:
-		return n, more
+		return n, frames.More
 	case b[n-2] != mark || b[n-1] != mark:
-		return n, broken
+		return n, frames.Broken
 	}
-	return n, whole
-}
-
-// sound finds the first packet in b, from on, whose end and sum are right; -1 if there is none.
-func sound(b []byte, from int) int {
-	for tries := 0; tries < maxSound; from++ {
-		from = find(b, from)
-		if from < 0 {
-			return -1
-		}
-		if n, is := measure(b[from:]); is == whole {
-			if right(b[from : from+n]) {
-				return from
-			}
-			tries++
-		}
-	}
-	return -1
+	return n, frames.Whole
 }
 
 // right compares the sum of a whole packet.

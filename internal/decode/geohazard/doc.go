@@ -34,5 +34,7 @@
 // A name that begins as a time and is none leaves as a Reading with Err, its neighbours stand. Encrypted bodies
 // ({"header", "bodies"}) are refused as unsupported; so is what holds no code at all.
 //
+// # In code
+//
 // Append encodes. The package never looks at a clock or the registry.
 package geohazard

@@ -1,7 +1,6 @@
 package hj212
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/frames"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -53,18 +53,11 @@ type mark struct {
 
 // New makes a Decoder for a source with these settings.
 func New(s decode.Settings) (*Decoder, error) {
-	d := &Decoder{crc: s.CRC, strict: s.Strict}
-	switch s.CRC {
-	case "":
-		d.crc = "variants"
-		if s.Strict {
-			d.crc = "strict"
-		}
-	case "strict", "variants", "off":
-	default:
-		return nil, fmt.Errorf("crc %q is not known (want strict, variants or off)", s.CRC)
+	crc, err := s.Checksum()
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	d := &Decoder{crc: crc, strict: s.Strict}
 	if d.zone, err = s.Location(); err != nil {
 		return nil, err
 	}
@@ -90,8 +83,7 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 
 // frames reads all frames of a payload.
 func (d *Decoder) frames(payload []byte) error {
-	var firstErr error
-	good := 0
+	var t frames.Tally
 	for from := 0; ; {
 		start, end, closed, ok := next(payload, from)
 		if !ok {
@@ -99,31 +91,17 @@ func (d *Decoder) frames(payload []byte) error {
 		}
 		from = end
 		before := len(d.out)
-		err := d.frame(payload, start, end, closed)
+		err := t.Count(d.frame(payload, start, end, closed))
 		if err == nil {
-			good++
 			continue
 		}
 		clear(d.out[before:])
 		d.out = d.out[:before]
-		if firstErr == nil {
-			firstErr = err
-		}
 		if !d.add(decode.Reading{Err: err}) {
 			break
 		}
 	}
-	switch {
-	case len(d.out)-d.first > decode.MaxReadings:
-		return fault(-1, "", fmt.Errorf("more than %d values: %w", decode.MaxReadings, decode.ErrBound))
-	case good > 0:
-		return nil
-	case firstErr != nil:
-		return firstErr
-	case len(bytes.TrimSpace(payload)) == 0:
-		return fault(0, "", decode.ErrEmpty)
-	}
-	return fault(0, "", fmt.Errorf("no frame begins here (##): %w", decode.ErrMalformed))
+	return t.Judge(protocol, payload, len(d.out)-d.first, "frame begins here (##)")
 }
 
 // add appends r. It keeps one more than allowed, so that frames sees that there are too many.

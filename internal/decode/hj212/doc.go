@@ -34,6 +34,8 @@
 // lack its line end. Of several glued frames the broken ones leave as a Reading with Err, the others stand;
 // if all are broken, the payload is refused with the first one's error.
 //
+// # In code
+//
 // Append encodes (for the simulator and tests), Split cuts a stream, Parse shows everything in a frame. Decode takes each
 // packet of a report (PNUM, PNO) by itself; an Assembly puts them together before, for who has a connection. Answer makes
 // what a center answers, Accept and Done what a device does. The package keeps no connection and never looks at a clock or

@@ -28,7 +28,7 @@ func join(parts [][]byte) (payload []byte, ok bool) {
 		}
 		cp = appendPart(cp, h.cp)
 	}
-	return frames(head, cp)
+	return inFrames(head, cp)
 }
 
 // headOf copies a header without the fields that speak of packets.
@@ -74,8 +74,8 @@ func entire(item []byte) bool {
 	return i > 0 && i < len(item)-1
 }
 
-// frames writes head and cp as one frame, or as several that are cut between groups.
-func frames(head, cp []byte) (payload []byte, ok bool) {
+// inFrames writes head and cp as one frame, or as several that are cut between groups.
+func inFrames(head, cp []byte) (payload []byte, ok bool) {
 	room := maxData - len(head) - len("CP=&&&&")
 	when := dataTime(cp)
 	for first := true; first || len(cp) > 0; first = false {

@@ -20,5 +20,7 @@
 //   - Position is location, a GeoJSON Point: longitude first. A place outside the world makes the entity unusable and says
 //     so if the two numbers look swapped; where both orders are places, normalize notices by the registered one.
 //
+// # In code
+//
 // The package keeps no entities and never looks at a clock or the registry.
 package ngsild

@@ -32,5 +32,7 @@
 // CBOR is walked by hand over RFC 8949 with a stack of fixed size: labels may be numbers (table 4) or words; integers,
 // floats of all three sizes and decimal fractions are numbers; strings must have a definite length.
 //
+// # In code
+//
 // AppendJSON and AppendCBOR encode, for the simulator and for tests. The package never looks at a clock or the registry.
 package senml

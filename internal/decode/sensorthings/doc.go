@@ -16,6 +16,10 @@
 //   - Position is the point of an expanded FeatureOfInterest, else of the Thing's Location.
 //
 // Documents without Observations hold nothing to store; units and names of at most MaxStreams Datastreams are kept from
-// them. A name that is misspelt (phenonmenonTime) is not there: without time, the arrival counts. The package
-// never follows a link and never looks at a clock or the registry.
+// them. A name that is misspelt (phenonmenonTime) is not there: without time, the arrival counts. No
+// link is followed.
+//
+// # In code
+//
+// The package never looks at a clock or the registry.
 package sensorthings

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/frames"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -56,18 +57,11 @@ type body struct {
 
 // New makes a Decoder for a source with these settings.
 func New(s decode.Settings) (*Decoder, error) {
-	d := &Decoder{crc: s.CRC, strict: s.Strict}
-	switch s.CRC {
-	case "":
-		d.crc = "variants"
-		if s.Strict {
-			d.crc = "strict"
-		}
-	case "strict", "variants", "off":
-	default:
-		return nil, fmt.Errorf("crc %q is not known (want strict, variants or off)", s.CRC)
+	crc, err := s.Checksum()
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	d := &Decoder{crc: crc, strict: s.Strict}
 	if d.zone, err = s.Location(); err != nil {
 		return nil, err
 	}
@@ -100,17 +94,11 @@ func spelledOut(b []byte) bool {
 	return len(b) >= 4 && len(b)%2 == 0 && b[0] == '7' && b[1]|0x20 == 'e' && b[2] == '7' && b[3]|0x20 == 'e' && isHex(b)
 }
 
-// tally counts what became of the frames of a payload.
-type tally struct {
-	good  int
-	first error
-}
-
 // frames reads all frames of a payload.
 func (d *Decoder) frames(payload []byte) error {
-	var t tally
+	var t frames.Tally
 	for from := 0; len(d.out)-d.first <= decode.MaxReadings; {
-		start, end, closed, ok := next(payload, from)
+		start, end, closed, ok := format.Next(payload, from)
 		if !ok {
 			break
 		}
@@ -118,29 +106,14 @@ func (d *Decoder) frames(payload []byte) error {
 		d.settle(&t, d.frame(&t, payload, start, end, closed))
 	}
 	d.incomplete(&t)
-	switch {
-	case len(d.out)-d.first > decode.MaxReadings:
-		return fault(-1, "", fmt.Errorf("more than %d values: %w", decode.MaxReadings, decode.ErrBound))
-	case t.good > 0:
-		return nil
-	case t.first != nil:
-		return t.first
-	case len(bytes.TrimSpace(payload)) == 0:
-		return fault(0, "", decode.ErrEmpty)
-	}
-	return fault(0, "", fmt.Errorf("no frame begins here (7E7EH or SOH): %w", decode.ErrMalformed))
+	return t.Judge(protocol, payload, len(d.out)-d.first, "frame begins here (7E7EH or SOH)")
 }
 
 // settle counts a frame; a broken one leaves as one Reading.
-func (d *Decoder) settle(t *tally, err error) {
-	if err == nil {
-		t.good++
-		return
+func (d *Decoder) settle(t *frames.Tally, err error) {
+	if t.Count(err) != nil {
+		d.add(decode.Reading{Err: err})
 	}
-	if t.first == nil {
-		t.first = err
-	}
-	d.add(decode.Reading{Err: err})
 }
 
 // add appends r. It keeps one more than allowed, so that frames sees that there are too many.
@@ -151,7 +124,7 @@ func (d *Decoder) add(r decode.Reading) {
 }
 
 // frame reads one frame, or keeps it until the set of packets it is one of is whole.
-func (d *Decoder) frame(t *tally, payload []byte, start, end int, closed bool) error {
+func (d *Decoder) frame(t *frames.Tally, payload []byte, start, end int, closed bool) error {
 	e, err := open(payload, start, end, closed)
 	if err != nil {
 		return err
@@ -174,7 +147,7 @@ func (d *Decoder) frame(t *tally, payload []byte, start, end int, closed bool) e
 }
 
 // incomplete gives up the packets that wait for others.
-func (d *Decoder) incomplete(t *tally) {
+func (d *Decoder) incomplete(t *frames.Tally) {
 	s := &d.set
 	if s.count == 0 {
 		return
@@ -185,7 +158,7 @@ func (d *Decoder) incomplete(t *tally) {
 		d.emptyFor(picture)
 		return
 	}
-	t.good -= kept
+	t.Good -= kept
 	d.settle(t, fault(head.at, "packet", fmt.Errorf("%d packets of %d: %w", count, head.total, decode.ErrTruncated)))
 }
 

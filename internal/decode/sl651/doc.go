@@ -42,6 +42,8 @@
 // fit into its frame, or is no number, leaves as a Reading with Err, its neighbours stand. Of several frames in a
 // payload the broken ones leave as a Reading with Err; if all are broken, the payload is refused.
 //
+// # In code
+//
 // Append and the Append functions of groups encode, Split cuts a stream, Parse shows a frame, an Assembly collects the
 // packets that come one by one, for who has a connection, Reply and Refuse make the center's answers. The package keeps
 // no connection and never looks at a clock or the registry.

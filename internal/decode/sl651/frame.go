@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/frames"
 )
 
 const protocol = "sl651"
@@ -72,7 +73,7 @@ func open(b []byte, start, end int, closed bool) (e envelope, err error) {
 
 // trim gives the frame without what hangs behind it. A frame whose length field is wrong is known by its checksum.
 func (e *envelope) trim(f []byte, head int) (frame []byte, ok bool) {
-	if n, is := measure(f); is == whole {
+	if n, is := measure(f); is == frames.Whole {
 		return f[:n], true
 	}
 	for _, g := range [...][]byte{f, bytes.TrimRight(f, "\r\n\x00 ")} {

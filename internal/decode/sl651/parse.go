@@ -54,7 +54,7 @@ func (f *Frame) SentAt(zone *time.Location) (int64, error) {
 // Parse reads the first frame in payload and shows what stands in it. CRC and length are compared, not judged. The
 // Frame does not alias payload.
 func Parse(payload []byte) (Frame, error) {
-	start, end, closed, ok := next(payload, 0)
+	start, end, closed, ok := format.Next(payload, 0)
 	if !ok {
 		return Frame{}, fault(0, "", fmt.Errorf("no frame begins here (7E7EH or SOH): %w", decode.ErrMalformed))
 	}

@@ -1,6 +1,10 @@
 package sl651
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/situ-city/situ/internal/decode/frames"
+)
 
 // Control characters (table 10).
 const (
@@ -24,58 +28,13 @@ const (
 	maxFrame   = headText + maxBody + 5
 )
 
-// maxSound bounds how many checksums are counted to see whether a frame is torn by another.
-const maxSound = 32
+// format is how frames look in a stream.
+var format = frames.Format{Sign: 0x7E, Max: maxFrame, Find: find, Maybe: maybe, Measure: measure, Right: right}
 
 // Split cuts a stream into its frames and returns what must wait for more bytes. Bytes around frames (registration
-// and heartbeats of modems) are dropped. frames and rest alias stream; rest is never longer than a frame may be.
-// Whether a frame is any good, Parse and Decode say.
-func Split(stream []byte) (frames [][]byte, rest []byte) {
-	for from := 0; ; {
-		start, end, closed, ok := next(stream, from)
-		switch {
-		case !ok:
-			return frames, stream[maybe(stream, from):]
-		case !closed:
-			return frames, stream[start:end]
-		}
-		frames = append(frames, stream[start:end])
-		from = end
-	}
-}
-
-// next finds the frame that begins at or after from. closed is false if it ends only because the bytes do.
-func next(b []byte, from int) (start, end int, closed, ok bool) {
-	start = find(b, from)
-	if start < 0 {
-		return 0, 0, false, false
-	}
-	n, is := measure(b[start:])
-	for is == broken && b[start] == 0x7E && start+2 < len(b) && b[start+2] == 0x7E { // noise ended with the same sign
-		start++
-		n, is = measure(b[start:])
-	}
-	if is == whole && right(b[start:start+n]) {
-		return start, start + n, true, true
-	}
-	limit := len(b)
-	if is == whole {
-		limit = start + n
-	}
-	if is != broken {
-		if inner := sound(b[:limit], start+1); inner >= 0 { // it was torn: another one begins before its end
-			return start, inner, true, true
-		}
-		return start, limit, is == whole, true
-	}
-	if again := find(b, start+1); again >= 0 {
-		limit, closed = again, true
-	}
-	if limit-start > maxFrame {
-		limit, closed = start+maxFrame, true
-	}
-	return start, limit, closed, true
-}
+// and heartbeats of modems) are dropped. Both alias stream; rest is never longer than a frame may be. Whether a frame
+// is any good, Parse and Decode say.
+func Split(stream []byte) (whole [][]byte, rest []byte) { return format.Split(stream) }
 
 // find gives the place where a frame begins, -1 if nowhere.
 func find(b []byte, from int) int {
@@ -128,37 +87,28 @@ func nibble(c byte) int {
 	return -1
 }
 
-// condition of a frame by its length field.
-type condition uint8
-
-const (
-	whole  condition = iota // it ends where it should
-	more                    // the bytes end before it does
-	broken                  // no frame, or one of another length
-)
-
 // measure reads the length field of the frame at the beginning of b. n is the frame's length.
-func measure(b []byte) (n int, is condition) {
+func measure(b []byte) (n int, is frames.Condition) {
 	head, sum := headBinary, 2
 	if b[0] == soh {
 		head, sum = headText, 4
 	}
 	if len(b) < head {
-		return 0, more
+		return 0, frames.More
 	}
 	begin := b[head-1]
 	if begin != stx && begin != syn {
-		return 0, broken
+		return 0, frames.Broken
 	}
 	body, _ := length(b[:head], begin == syn)
 	n = head + body + 1 + sum
 	if len(b) < n {
-		return n, more
+		return n, frames.More
 	}
 	if bytes.IndexByte([]byte{etx, etb, enq, eot, ack, nak, esc}, b[head+body]) < 0 {
-		return n, broken
+		return n, frames.Broken
 	}
-	return n, whole
+	return n, frames.Whole
 }
 
 // length splits the field of direction and length (6.5.2). Packets use all its bits for the length, so that a
@@ -175,23 +125,6 @@ func length(head []byte, packet bool) (n int, down bool) {
 		return n & 0xfff, n>>12 == 8
 	}
 	return n, false
-}
-
-// sound finds the first frame in b, from on, whose end and checksum are right; -1 if there is none.
-func sound(b []byte, from int) int {
-	for tries := 0; tries < maxSound; from++ {
-		from = find(b, from)
-		if from < 0 {
-			return -1
-		}
-		if n, is := measure(b[from:]); is == whole {
-			if right(b[from : from+n]) {
-				return from
-			}
-			tries++
-		}
-	}
-	return -1
 }
 
 // right compares the checksum of a whole frame.

@@ -28,5 +28,7 @@
 // A payload on another topic (situ/v1/{owner}/{thing}/sparkplug) is read as well: a bdSeq beside other metrics makes it a
 // birth, a bdSeq alone a death; its topic stands for the node, and Serial is empty.
 //
+// # In code
+//
 // Append encodes, for the simulator and tests. The package does no I/O and never looks at a clock or the registry.
 package sparkplug

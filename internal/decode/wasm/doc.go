@@ -39,5 +39,7 @@
 // stops the source instead of changing its readings. An error names the module by the first digits of its hash, so that a
 // dead letter says which version refused it.
 //
+// # In code
+//
 // Callers: the gateway and the replay of dead letters, through decode.Protocol. examples/decoders has one in AssemblyScript.
 package wasm
