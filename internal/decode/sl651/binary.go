@@ -61,6 +61,9 @@ func (d *Decoder) group(b []byte, i int) (n int, err error) {
 		if d.task == version {
 			return len(b), d.version(b[7:], i+7)
 		}
+		if d.task == control || d.task == events {
+			return len(b), d.afterStation(b[7:], i+7)
+		}
 		return 7 + d.class(b[7:]), nil
 	case signManual:
 		return len(b), d.manual(b[min(2, len(b)):], i+2)

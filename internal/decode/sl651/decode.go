@@ -45,6 +45,7 @@ type Decoder struct {
 // body is what the groups of a frame's body say about the values behind them.
 type body struct {
 	task     task
+	function byte
 	text     bool
 	stateful bool // the bits of ZT are still to be told
 	at       int  // offset of the groups in the payload, -1 = they are put together from several places
@@ -221,7 +222,7 @@ func (d *Decoder) read(e *envelope, b []byte, at int, quality sensor.Quality) er
 	for i, c := range e.station {
 		digits[2*i], digits[2*i+1] = upper[c>>4], upper[c&15]
 	}
-	d.body = body{task: k, text: e.text, stateful: true, at: at, serial: d.names.String(digits[:]), quality: quality}
+	d.body = body{task: k, function: e.function, text: e.text, stateful: true, at: at, serial: d.names.String(digits[:]), quality: quality}
 	d.gate = d.gate[:0]
 	before := len(d.out)
 	var err error

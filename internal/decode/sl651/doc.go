@@ -24,11 +24,13 @@
 //     leave as words: groundwater H 444 "dry", gate opening GH 444 "closed", 999 "open", 888 "clear of the water",
 //     555 "no gate". Station state ZT is its number and, the first of a frame, a 0 or 1 for each bit: "ZT-battery_low"
 //     and so on (table 58). Words keyed in by a person (RGZS) and a software version (function 45H) are texts.
+//   - Reports of switches (4C pumps, 4D valves, 4E gates) are 1 for running or open and 0: "pump-1", "valve-1", "gate-1", and
+//     a gate's opening "GH-1" in m. Counts of events (50) are "ERC1" to "ERC18" (ERC7 mains off, ERC8 battery low, ...).
 //   - All F is missing (and all A, which is met in the field): no reading. FF before a number is its minus sign.
 //   - Values of a test report (30H) carry SourceCalib, since the standard keeps them apart from the record; what a person
 //     keyed in (35H, 39H) Estimated.
 //
-// Taken are the functions 30 to 35, 37 to 3A, 44, 45 and 46. A link report (2F) is a heartbeat. Pictures (36), batches
+// Taken are the functions 30 to 35, 37 to 3A, 44 to 46, 4C to 4E and 50. A link report (2F) is a heartbeat. Pictures (36), batches
 // of velocities (element DATA), settings, and everything from the center down have no values: no reading, no error,
 // Empty tells why. Functions that the standard leaves to the user are refused as unsupported.
 //

@@ -217,6 +217,8 @@ const (
 	manual  // words of a person
 	version // of the station's software
 	state   // ZT
+	control // states of pumps, valves or gates
+	events  // counts of what happened
 	picture
 	command // asks, sets, or answers with settings
 )
@@ -236,5 +238,6 @@ var functions = func() (t [256]task) {
 		}
 	}
 	t[0x45], t[0x46] = version, state
+	t[0x4C], t[0x4D], t[0x4E], t[0x50] = control, control, control, events
 	return t
 }()

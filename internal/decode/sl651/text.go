@@ -104,10 +104,38 @@ func (d *Decoder) textStation(t *tokens) error {
 		}
 		return d.say("software_version", bytes.TrimRight(text, " "), t.at)
 	}
+	if d.task == control || d.task == events {
+		return d.textSwitches(t)
+	}
 	if (d.task == report || d.task == series) && len(t.peek()) == 1 { // the station's class
 		t.next()
 	}
 	return nil
+}
+
+// textSwitches reads the same bytes as the binary coding has, in hexadecimal digits.
+func (d *Decoder) textSwitches(t *tokens) error {
+	if string(t.peek()) == "TT" {
+		if err := d.textGroup(t, t.next()); err != nil {
+			return err
+		}
+	}
+	var digits []byte
+	at := -1
+	for v := t.next(); len(v) > 0; v = t.next() {
+		if at < 0 {
+			at = t.at
+		}
+		digits = append(digits, v...)
+	}
+	if len(digits) == 0 {
+		return nil
+	}
+	if len(digits)%2 != 0 || len(digits) > 1024 || !isHex(digits) {
+		d.bad(at, "state", fmt.Errorf("%.40q are no hexadecimal digits: %w", digits, decode.ErrMalformed))
+		return nil
+	}
+	return d.afterStation(hexed(nil, digits), at)
 }
 
 // textStep reads DRxnn (table C.2).
