@@ -38,7 +38,11 @@ func (n *Normalizer) clock(t *thing, o *sensor.Observation, r *decode.Reading) {
 	}
 	if k := &t.skew; k.message != n.message && (r.Statistic == sensor.Instant || r.Statistic == sensor.ConvertedInstant) {
 		k.message = n.message
+		before := k.wrong()
 		k.take(n.live.Arrival, r.Time)
+		if now := k.wrong(); now != before {
+			n.outcome.Clock, n.outcome.ClockBehind, n.outcome.ClockWrong = t.id, int64(k.median), now
+		}
 	}
 	if t.skew.wrong() {
 		o.Quality |= sensor.ClockSkew

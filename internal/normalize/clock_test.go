@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -97,5 +98,27 @@ func TestNoClockNoSkew(t *testing.T) {
 		if n.back.Observations[i].Quality&sensor.ClockSkew != 0 {
 			t.Fatalf("late %d: %s", i, n.back.Observations[i].Quality)
 		}
+	}
+}
+
+// The message with which a clock is found wrong says so, with how far it is off, and the one with which it is right again.
+func TestClockOutcome(t *testing.T) {
+	n := newBench(t, true)
+	src := on("eco/a1", "json")
+	var found []normalize.Outcome
+	list := steady(20, 1, 30)
+	for i := range 20 {
+		list = append(list, heard{20 + float64(i), 20 + float64(i)})
+	}
+	for _, h := range list {
+		n.live.Reset()
+		n.back.Reset()
+		n.live.Arrival = arrival + int64(h.arrived*60_000)
+		if o := n.Normalize(&src, []decode.Reading{timed("humidity", arrival+int64(h.told*60_000), 0)}, nil, &n.live, &n.back); o.Clock != "" {
+			found = append(found, o)
+		}
+	}
+	if len(found) != 2 || !found[0].ClockWrong || found[0].Clock != "eco/a1" || found[0].ClockBehind != 30*minute || found[1].ClockWrong {
+		t.Errorf("%+v", found)
 	}
 }

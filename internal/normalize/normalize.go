@@ -111,6 +111,12 @@ type Outcome struct {
 	Declared     int // declarations
 	NoFix        int // values whose position was 0, 0
 
+	// Clock is a Thing whose clock was found wrong with this message, or right again; "" = none. ClockBehind is how far
+	// behind it is, in ms.
+	Clock       sensor.ThingID
+	ClockBehind int64
+	ClockWrong  bool
+
 	// Class is what the owner of the message's Thing is; of several, the one whose data is kept longest.
 	Class sensor.OwnerClass
 }

@@ -37,16 +37,31 @@ type limits struct {
 	hint  float64 // the least value for which a wrong unit is considered, after dividing or multiplying
 }
 
-// limitsOf gives those of a property, and of the interval at which a Datastream is expected.
+// limitsOf gives those of a property (nil = none of the catalogue), of the interval at which a Datastream is expected, and
+// what its owner has declared, which goes before.
 func (n *Normalizer) limitsOf(p *sensor.ObservedProperty, ds ...*sensor.Datastream) *limits {
-	l := limits{rate: p.Rate / 1000, slack: steps * p.Resolution, still: p.Still.Milliseconds()}
+	var l limits
+	if p != nil {
+		l = limits{rate: p.Rate / 1000, slack: steps * p.Resolution, still: p.Still.Milliseconds()}
+		if u, err := sensor.ParseUnit(p.Unit); err == nil && !u.Sole() {
+			l.hint = hintSteps * p.Resolution
+		}
+	}
 	for _, d := range ds {
 		if d != nil && l.still > 0 {
 			l.still = max(l.still, stillIntervals*d.Interval.Milliseconds())
 		}
 	}
-	if u, err := sensor.ParseUnit(p.Unit); err == nil && !u.Sole() {
-		l.hint = hintSteps * p.Resolution
+	for _, d := range ds {
+		if d != nil && d.Rate != nil {
+			l.rate = *d.Rate / 1000
+		}
+		if d != nil && d.StillS != nil {
+			l.still = int64(*d.StillS * 1000)
+		}
+	}
+	if l == (limits{}) {
+		return nil
 	}
 	if n.opt.Alone {
 		l.rate, l.still = 0, 0

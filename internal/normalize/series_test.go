@@ -246,3 +246,22 @@ func TestSeriesProperties(t *testing.T) {
 		}
 	})
 }
+
+// What the owner declares of one Datastream, or of a Thing's property, goes before the catalogue.
+func TestDeclaredLimits(t *testing.T) {
+	limit := func(x float64) *float64 { return &x }
+	declare := func(d sensor.Datastream) *bench {
+		n := newBench(t, true)
+		n.book.put(n.book.things["eco/a1"], &d)
+		return n
+	}
+	const min = time.Minute
+	series(t, declare(sensor.Datastream{Property: "temperature", Rate: limit(0.5)}), "temperature", told{0, 20, 0}, told{min, 45, 0}, told{min, 10, jump})
+	series(t, declare(sensor.Datastream{Property: "temperature", Rate: limit(0)}), "temperature", told{0, 20, 0}, told{min, 49, 0}, told{min, -10, 0})
+	series(t, declare(sensor.Datastream{SourceKey: "flux", Rate: limit(0.1)}), "flux", told{0, 20, 0}, told{min, 25, 0}, told{min, 60, jump})
+	for still, want := range map[float64]int{3600: 61, 0: -1, 24 * 3600: 1441} {
+		if got := run(declare(sensor.Datastream{Property: "temperature", StillS: limit(still)}), "temperature", 21.3, min, 2000); got != want {
+			t.Errorf("may stay the same for %v s: stuck at value %d, want %d", still, got, want)
+		}
+	}
+}

@@ -37,7 +37,7 @@ type stream struct {
 	registry   uint32
 	undeclared *sensor.Datastream // not in the ledger: to be declared
 	declared   int64              // arrival of the message that last declared it, 0 = none
-	*limits                       // nil: of no property, not judged
+	*limits                       // nil: not judged
 	series
 }
 
@@ -160,8 +160,8 @@ func (n *Normalizer) prepare(t *thing, r *decode.Reading) (stream, *refusal) {
 	}
 	if m.property != nil {
 		s.number, s.min, s.max = m.property.Number, m.property.Min, m.property.Max
-		s.limits = n.limitsOf(m.property, m.general, m.exact)
 	}
+	s.limits = n.limitsOf(m.property, m.general, m.exact)
 	s.narrow(m.general, m.exact)
 	s.registry = uint32(version(t.entry, m.exact, m.general))
 	if m.exact == nil {

@@ -31,6 +31,7 @@ type LatestValue struct {
 	Unit       string              `json:"unit,omitempty"`
 	Time       time.Time           `json:"time"`
 	AgeS       float64             `json:"age_s"`
+	DelayS     float64             `json:"delay_s" doc:"from time to arrival: how late it came, or how far the Thing's clock is behind (then quality has clock_skew)"`
 	Fresh      bool                `json:"fresh"`
 	Quality    string              `json:"quality"`
 }
@@ -59,6 +60,8 @@ type DatastreamDoc struct {
 	IntervalS float64             `json:"interval_s,omitempty"`
 	Min       *float64            `json:"min,omitempty"`
 	Max       *float64            `json:"max,omitempty"`
+	Rate      *float64            `json:"rate,omitempty" doc:"plausible change a second, as the owner declared it; 0 is not judged"`
+	StillS    *float64            `json:"still_s,omitempty" doc:"seconds for which a result may stay the same, as the owner declared it; 0 is not judged"`
 	Auto      bool                `json:"auto,omitempty"`
 	Latest    *LatestValue        `json:"latest,omitempty"`
 }

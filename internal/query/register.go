@@ -52,6 +52,10 @@ type NewDatastream struct {
 	SourceKey string              `json:"source_key,omitempty" doc:"the payload's own name; empty = any name of that property"`
 	Unit      string              `json:"unit,omitempty" doc:"UCUM, as the source sends; empty = the property's"`
 	IntervalS float64             `json:"interval_s,omitempty"`
+	Min       *float64            `json:"min,omitempty" doc:"plausible range of this instrument, in the property's unit"`
+	Max       *float64            `json:"max,omitempty"`
+	Rate      *float64            `json:"rate,omitempty" doc:"plausible change a second, in the property's unit; 0 is not judged"`
+	StillS    *float64            `json:"still_s,omitempty" doc:"seconds for which a result may stay the same; 0 is not judged"`
 }
 
 func (s *Server) putThing(ctx context.Context, in *struct{ Body NewThing }) (*body[ThingDoc], error) {
@@ -67,7 +71,7 @@ func (s *Server) putThing(ctx context.Context, in *struct{ Body NewThing }) (*bo
 	streams := make([]*sensor.Datastream, len(n.Datastreams))
 	for i, d := range n.Datastreams {
 		streams[i] = &sensor.Datastream{Property: d.Property, Statistic: d.Statistic, SourceKey: d.SourceKey, Unit: d.Unit,
-			Interval: time.Duration(d.IntervalS * float64(time.Second))}
+			Interval: time.Duration(d.IntervalS * float64(time.Second)), Min: d.Min, Max: d.Max, Rate: d.Rate, StillS: d.StillS}
 	}
 	if n.Model != "" {
 		m, ok := s.model(n.Model)

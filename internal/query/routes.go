@@ -245,7 +245,7 @@ func (s *Server) thingDoc(snap *registry.Snapshot, t *sensor.Thing) ThingDoc {
 	}
 	for _, d := range snap.DatastreamsOf(t.ID) {
 		dd := DatastreamDoc{ID: d.ID, Property: d.Property, Statistic: d.Statistic, SourceKey: d.SourceKey,
-			Unit: s.unitOf(d), IntervalS: d.Interval.Seconds(), Min: d.Min, Max: d.Max, Auto: d.Auto}
+			Unit: s.unitOf(d), IntervalS: d.Interval.Seconds(), Min: d.Min, Max: d.Max, Rate: d.Rate, StillS: d.StillS, Auto: d.Auto}
 		if l, ok := s.cfg.Live.Latest(d.ID); ok {
 			dd.Latest = s.latest(snap, l, now)
 		}
@@ -295,7 +295,7 @@ func (s *Server) summary(t *sensor.Thing, live *livestate.ThingSummary, now time
 
 func (s *Server) latest(snap *registry.Snapshot, l livestate.Latest, now time.Time) *LatestValue {
 	v := &LatestValue{Datastream: l.Datastream, Text: l.Text, Time: time.UnixMilli(l.PhenomenonTime).UTC(),
-		AgeS: age(l.PhenomenonTime, now), Fresh: l.Fresh, Quality: l.Quality.String()}
+		AgeS: age(l.PhenomenonTime, now), DelayS: float64(l.ArrivalTime-l.PhenomenonTime) / 1000, Fresh: l.Fresh, Quality: l.Quality.String()}
 	if l.Text == "" {
 		v.Result = &l.Result
 	}

@@ -35,6 +35,7 @@ const (
 	maxSourceKey = 512
 	maxProperty  = 64
 	maxInterval  = 366 * 24 * time.Hour
+	maxLimit     = 1e12 // of change, and of seconds
 )
 
 // CheckThing refuses a Thing the ledger must not hold. The error is a *FieldError or wraps sensor.ErrThingID.
@@ -94,6 +95,11 @@ func CheckDatastream(d *sensor.Datastream) error {
 	for _, p := range []*float64{d.Min, d.Max} {
 		if p != nil && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
 			return &FieldError{"range", "not a finite number"}
+		}
+	}
+	for name, p := range map[string]*float64{"rate": d.Rate, "still": d.StillS} {
+		if p != nil && !(*p >= 0 && *p <= maxLimit) {
+			return &FieldError{name, fmt.Sprintf("%v is no limit; want 0 (not judged) or more", *p)}
 		}
 	}
 	if d.Min != nil && d.Max != nil && *d.Min > *d.Max {

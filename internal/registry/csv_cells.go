@@ -132,6 +132,15 @@ func parseInterval(s string) (time.Duration, error) {
 	return time.Duration(n * float64(unit)).Round(time.Millisecond), nil
 }
 
+// parseStill reads an interval in seconds; 0 is one too.
+func parseStill(s string) (seconds float64, err error) {
+	if strings.Trim(s, "0") == "" {
+		return 0, nil
+	}
+	d, err := parseInterval(s)
+	return d.Seconds(), err
+}
+
 func parseNumber(s string) (*float64, error) {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || strings.ContainsAny(s, "xXpPnN_") {

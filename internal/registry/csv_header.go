@@ -32,6 +32,8 @@ const (
 	ColInterval                 // expected between results: 60, 60s, 5min, 1小时
 	ColMin                      // plausible range of this instrument, in the property's unit
 	ColMax
+	ColRate  // largest plausible change a second, in the property's unit; 0: not judged
+	ColStill // for how long a value may stay the same: 6h; 0: not judged
 	ColModel // of the sensor: fills in what the row leaves empty
 	columns
 )
@@ -60,6 +62,8 @@ var columnNames = [columns][]string{
 	ColInterval:   {"interval", "间隔", "上报间隔", "上报周期", "采集间隔", "采集周期"},
 	ColMin:        {"min", "下限", "最小值", "量程下限"},
 	ColMax:        {"max", "上限", "最大值", "量程上限"},
+	ColRate:       {"rate", "变化率", "最大变化率", "变化率上限"},
+	ColStill:      {"still", "不变时限", "恒值时限", "卡滞时限"},
 	ColModel:      {"model", "型号", "设备型号", "传感器型号", "仪器型号"},
 }
 
@@ -67,7 +71,7 @@ var columnNames = [columns][]string{
 func (c Column) String() string {
 	if c < columns {
 		return [...]string{"id", "owner", "name", "title", "class", "grade", "lon", "lat", "crs", "division", "address", "serial",
-			"scenes", "properties", "property", "unit", "statistic", "source_key", "interval", "min", "max", "model"}[c]
+			"scenes", "properties", "property", "unit", "statistic", "source_key", "interval", "min", "max", "rate", "still", "model"}[c]
 	}
 	return "?"
 }

@@ -81,7 +81,7 @@ func (b *batch) declaredStream(thing sensor.ThingID, d *sensor.Datastream) error
 
 func cloneStream(d *sensor.Datastream) *sensor.Datastream {
 	c := *d
-	for _, p := range []**float64{&c.Min, &c.Max} {
+	for _, p := range []**float64{&c.Min, &c.Max, &c.Rate, &c.StillS} {
 		if *p != nil {
 			v := **p
 			*p = &v

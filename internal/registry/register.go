@@ -173,7 +173,7 @@ func (s *said) contradicts(st *statement) error {
 	for i := range st.streams {
 		d := &st.streams[i]
 		if other, twice := s.streams[d.ID]; twice && !sameDeclaration(d, &other.Datastream) {
-			return &FieldError{ColProperty.String(), fmt.Sprintf("line %d declares the same Datastream with another unit, interval or range", other.line)}
+			return &FieldError{ColProperty.String(), fmt.Sprintf("line %d declares the same Datastream with another unit, interval, range or limit", other.line)}
 		}
 	}
 	return nil
@@ -181,7 +181,8 @@ func (s *said) contradicts(st *statement) error {
 
 func sameDeclaration(a, b *sensor.Datastream) bool {
 	same := func(x, y *float64) bool { return x == y || x != nil && y != nil && *x == *y }
-	return a.Unit == b.Unit && a.Interval == b.Interval && same(a.Min, b.Min) && same(a.Max, b.Max)
+	return a.Unit == b.Unit && a.Interval == b.Interval && same(a.Min, b.Min) && same(a.Max, b.Max) &&
+		same(a.Rate, b.Rate) && same(a.StillS, b.StillS)
 }
 
 func (s *said) remember(st *statement) {
@@ -262,6 +263,12 @@ func (st *statement) mergeStreams(b *batch) []sensor.Datastream {
 		}
 		if !st.given[ColMax] {
 			d.Max = old.Max
+		}
+		if !st.given[ColRate] {
+			d.Rate = old.Rate
+		}
+		if !st.given[ColStill] {
+			d.StillS = old.StillS
 		}
 		st.fromTemplate(d)
 	}

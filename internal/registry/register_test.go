@@ -373,3 +373,37 @@ func FuzzRegister(f *testing.F) {
 		}
 	})
 }
+
+// Limits of one instrument are declared, kept where a row is silent, taken away by a hyphen, and refused where they are none.
+func TestRegisterLimits(t *testing.T) {
+	r := openFull(t)
+	id := sensor.NewDatastreamID("a/b", "temperature", sensor.Instant, "")
+	for _, step := range []struct {
+		text        string
+		status      Status
+		rate, still float64 // -1: not declared
+	}{
+		{"id,property,rate,still\na/b,temperature,0.2,6h\n", Created, 0.2, 21600},
+		{"id,property,interval\na/b,temperature,60\n", Updated, 0.2, 21600},
+		{"id,property,rate,still\na/b,temperature,0,0\n", Updated, 0, 0},
+		{"编号,属性,变化率,不变时限\na/b,temperature,-,12小时\n", Updated, -1, 43200},
+		{"id,property,rate,still\na/b,temperature,,-\n", Updated, -1, -1},
+	} {
+		v := registerAll(t, r, parseText(t, step.text))
+		d, _ := r.Snapshot().Datastream(id)
+		told := func(p *float64) float64 {
+			if p == nil {
+				return -1
+			}
+			return *p
+		}
+		if v[0].Status != step.status || told(d.Rate) != step.rate || told(d.StillS) != step.still {
+			t.Errorf("%q: %+v, rate %v, still %v", step.text, v[0], told(d.Rate), told(d.StillS))
+		}
+	}
+	for _, text := range []string{"id,property,rate\na/b,temperature,-1\n", "id,property,still\na/b,temperature,soon\n", "id,rate\na/b,1\n", "id,properties,rate\na/b,temperature,1\n"} {
+		if v := registerAll(t, r, parseText(t, text)); v[0].Status != Failed {
+			t.Errorf("%q: %+v", text, v[0])
+		}
+	}
+}

@@ -148,7 +148,7 @@ func (st *statement) readPosition() error {
 func (rd reader) readStreams(st *statement) error {
 	list, property, key := st.text(ColProperties), st.text(ColProperty), st.text(ColSourceKey)
 	if list != "" {
-		for _, c := range []Column{ColProperty, ColUnit, ColStatistic, ColSourceKey, ColMin, ColMax} {
+		for _, c := range []Column{ColProperty, ColUnit, ColStatistic, ColSourceKey, ColMin, ColMax, ColRate, ColStill} {
 			if st.given[c] {
 				return &FieldError{c.String(), "does not go with the properties column: write a unit as pm10=mg/m3 there, or one property a row"}
 			}
@@ -156,7 +156,7 @@ func (rd reader) readStreams(st *statement) error {
 		return rd.readList(st, list)
 	}
 	if property == "" && key == "" && len(st.template) == 0 {
-		for _, c := range []Column{ColUnit, ColStatistic, ColInterval, ColMin, ColMax} {
+		for _, c := range []Column{ColUnit, ColStatistic, ColInterval, ColMin, ColMax, ColRate, ColStill} {
 			if st.given[c] {
 				return &FieldError{c.String(), "says nothing without a property or a source_key in the same row"}
 			}
@@ -202,7 +202,7 @@ func (rd reader) readList(st *statement, list string) error {
 	return nil
 }
 
-// readOne reads the columns property, source_key, statistic, unit, interval, min and max of one row.
+// readOne reads the columns property, source_key, statistic, unit, interval, min, max, rate and still of one row.
 func (rd reader) readOne(st *statement, property, key string) (sensor.Datastream, error) {
 	d, err := st.readNumbers()
 	if err != nil {
@@ -268,7 +268,14 @@ func (st *statement) readNumbers() (d sensor.Datastream, err error) {
 			return d, &FieldError{ColInterval.String(), err.Error()}
 		}
 	}
-	for c, to := range map[Column]**float64{ColMin: &d.Min, ColMax: &d.Max} {
+	if s := st.text(ColStill); s != "" {
+		still, err := parseStill(s)
+		if err != nil {
+			return d, &FieldError{ColStill.String(), err.Error()}
+		}
+		d.StillS = &still
+	}
+	for c, to := range map[Column]**float64{ColMin: &d.Min, ColMax: &d.Max, ColRate: &d.Rate} {
 		if s := st.text(c); s != "" {
 			if *to, err = parseNumber(s); err != nil {
 				return d, &FieldError{c.String(), err.Error()}

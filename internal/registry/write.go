@@ -140,6 +140,7 @@ func (b *batch) passOn(template *sensor.Datastream) error {
 
 func inherit(d, template *sensor.Datastream) {
 	d.Unit, d.Interval, d.Min, d.Max = template.Unit, template.Interval, template.Min, template.Max
+	d.Rate, d.StillS = template.Rate, template.StillS
 }
 
 // store writes the changes and points the tables at them.
