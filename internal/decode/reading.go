@@ -86,6 +86,16 @@ type Asker interface {
 	Ask(now int64) (topic string, payload []byte, ok bool)
 }
 
+// Noter is what a Decoder also implements when it can say, for people, by what rule it read the last payload.
+type Noter interface {
+	// Note gives one line, "" = there is nothing to say.
+	Note() string
+}
+
+// PositionFix is the Key of the value that stands for a position where a payload tells little else: 1, or 0 where the
+// receiver has no fix. So a tracker has a Datastream, and its place moves on the map.
+const PositionFix = "position_fix"
+
 // MaxReadings bounds what one payload may become; a payload with more is refused with ErrBound.
 const MaxReadings = 4096
 
@@ -102,6 +112,32 @@ type Settings struct {
 	Encoding string `json:"encoding,omitempty" yaml:"encoding"` // "" = UTF-8
 	Strict   bool   `json:"strict,omitempty" yaml:"strict"`     // refuse the deviations that the protocol's package names
 	Plugin   Plugin `json:"plugin,omitzero" yaml:"plugin"`      // of protocol wasm
+
+	Profiles []Profile `json:"profiles,omitempty" yaml:"profiles,omitempty"` // of ttn and chirpstack: how raw frames are read
+}
+
+// Profile says how the raw bytes of LoRaWAN uplinks are read that nobody has decoded (internal/decode/lorawan): by
+// exactly one of Decoder, Plugin and Fields.
+type Profile struct {
+	Profile     string  `json:"profile,omitempty" yaml:"profile,omitempty"`         // device profile, or brand/model; "" = any
+	Application string  `json:"application,omitempty" yaml:"application,omitempty"` // "" = any
+	Port        int     `json:"f_port,omitempty" yaml:"f_port,omitempty"`           // 0 = any
+	Decoder     string  `json:"decoder,omitempty" yaml:"decoder,omitempty"`         // cayenne
+	Plugin      Plugin  `json:"plugin,omitzero" yaml:"plugin,omitempty"`
+	Fields      []Field `json:"fields,omitempty" yaml:"fields,omitempty"`
+}
+
+// Field is one number of a frame.
+type Field struct {
+	Property string  `json:"property" yaml:"property"`
+	Offset   int     `json:"offset" yaml:"offset"` // of its first byte; below 0 = from the end
+	Type     string  `json:"type" yaml:"type"`     // u8, i16be, f32le, ...
+	Mask     uint64  `json:"mask,omitempty" yaml:"mask,omitempty"`
+	None     *uint64 `json:"none,omitempty" yaml:"none,omitempty"`   // the number, masked, that is no value
+	Scale    float64 `json:"scale,omitempty" yaml:"scale,omitempty"` // 0 = 1
+	Add      float64 `json:"add,omitempty" yaml:"add,omitempty"`
+	Unit     string  `json:"unit,omitempty" yaml:"unit,omitempty"`
+	Optional bool    `json:"optional,omitempty" yaml:"optional,omitempty"` // shorter frames have none
 }
 
 // Checksum is what the source wants of checksums that do not fit: strict, variants or off. A strict source that says

@@ -7,6 +7,8 @@ import (
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/doc"
+	"github.com/situ-city/situ/internal/decode/lorawan"
+	"github.com/situ-city/situ/internal/decode/wasm"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -14,20 +16,28 @@ const protocol = "chirpstack"
 
 // Protocol is this package's entry in the list of protocols.
 func Protocol() decode.Protocol {
-	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) { return New(s) }}
+	plugins := wasm.Protocol()
+	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) { return newDecoder(s, plugins.New) }}
 }
 
 // Decoder turns payloads into Readings; one a connection, from one goroutine.
 type Decoder struct {
 	doc.Walk
+	*lorawan.Profiles
 	eui [16]byte
 }
 
 // New makes a Decoder.
-func New(s decode.Settings) (*Decoder, error) {
+func New(s decode.Settings) (*Decoder, error) { return newDecoder(s, wasm.Protocol().New) }
+
+func newDecoder(s decode.Settings, plugin func(decode.Settings) (decode.Decoder, error)) (*Decoder, error) {
 	w, err := doc.NewWalk(protocol, s)
+	if err != nil {
+		return nil, err
+	}
 	w.NoProbe = true
-	return &Decoder{Walk: w}, err
+	profiles, err := lorawan.New(s.Profiles, plugin)
+	return &Decoder{Walk: w, Profiles: profiles}, err
 }
 
 // Decode implements decode.Decoder.
@@ -42,10 +52,11 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 
 // event is what the members of a payload say, of whichever kind it is.
 type event struct {
-	eui, profile, time, published, port, data, object gjson.Result
-	gateway, server                                   int64         // the first time in rxInfo of each; 0 = none has one
-	up                                                bool          // has what only uplinks have
-	other                                             sensor.Reason // has what another event has; of a join it is devAddr alone
+	eui, time, published, port, data, object gjson.Result
+	gateway, server                          int64         // the first time in rxInfo of each; 0 = none has one
+	up                                       bool          // has what only uplinks have
+	status, located                          bool          // has what a status has, a location
+	other                                    sensor.Reason // has what another event has; of a join it is devAddr alone
 }
 
 func (d *Decoder) event(root gjson.Result) {
@@ -56,12 +67,16 @@ func (d *Decoder) event(root gjson.Result) {
 	switch {
 	case !e.eui.Exists():
 		d.Fail("devEui", root, fmt.Errorf("no event of ChirpStack: %w", decode.ErrUnsupported))
+	case e.status && !e.up:
+		d.status(root, &e)
+	case e.located && !e.up:
+		d.located(root.Get("location"), &e)
 	case e.other != "" && e.other != sensor.ReasonBirth || e.other != "" && !e.up:
 		d.Nothing(e.other)
 	case !e.up:
 		d.Fail("object", root, fmt.Errorf("none of ChirpStack's events: %w", decode.ErrUnsupported))
 	default:
-		d.uplink(&e)
+		d.uplink(root, &e)
 	}
 }
 
@@ -69,17 +84,12 @@ func (e *event) member(m *doc.Members) {
 	switch m.Name() {
 	case "deviceInfo":
 		for m := m.Members(); m.Next(); {
-			switch m.Name() {
-			case "devEui":
+			if m.Name() == "devEui" {
 				e.eui = m.Value()
-			case "deviceProfileName":
-				e.profile = m.Value()
 			}
 		}
 	case "devEUI", "devEui":
 		e.eui = m.Value()
-	case "deviceProfileName":
-		e.profile = m.Value()
 	case "time":
 		e.time = m.Value()
 	case "publishedAt":
@@ -101,15 +111,47 @@ func (e *event) member(m *doc.Members) {
 			e.other = sensor.ReasonBirth
 		}
 	case "margin", "batteryLevel", "batteryLevelUnavailable", "externalPowerSource":
-		e.other = sensor.ReasonHeartbeat
+		e.status = true
+	case "location":
+		e.located = true
 	case "acknowledged", "queueItemId", "gatewayId", "gatewayID":
 		e.other = sensor.ReasonCommand
-	case "level", "code", "error", "location", "integrationName":
+	case "level", "code", "error", "integrationName":
 		e.other = sensor.ReasonNoValues
 	}
 }
 
-func (d *Decoder) uplink(e *event) {
+// status is what a device answers to the network's DevStatusReq (LoRaWAN 1.0.4, 5.5).
+func (d *Decoder) status(root gjson.Result, e *event) {
+	d.serial(e.eui)
+	d.time(e)
+	d.Nothing(sensor.ReasonHeartbeat)
+	if margin := root.Get("margin"); margin.Exists() {
+		d.Value("margin", margin, "dB{snr}")
+	}
+	powered := root.Get("externalPowerSource")
+	if battery := root.Get("batteryLevel"); battery.Exists() && !powered.Bool() && !root.Get("batteryLevelUnavailable").Bool() {
+		d.Value("batteryLevel", battery, "%")
+	}
+	if powered.Exists() {
+		d.Value("externalPowerSource", powered, "")
+	}
+}
+
+// located is a location that the network has worked out.
+func (d *Decoder) located(location gjson.Result, e *event) {
+	d.serial(e.eui)
+	d.time(e)
+	d.At(location.Get("longitude"), location.Get("latitude"))
+	if !d.Base.HasPosition {
+		return
+	}
+	d.Fix()
+	d.Value("accuracy", location.Get("accuracy"), "m")
+	d.Value("altitude", location.Get("altitude"), "m")
+}
+
+func (d *Decoder) uplink(root gjson.Result, e *event) {
 	d.serial(e.eui)
 	d.time(e)
 	object := e.object
@@ -127,8 +169,23 @@ func (d *Decoder) uplink(e *event) {
 	case e.data.Str == "":
 		d.Nothing(sensor.ReasonHeartbeat)
 	default:
-		d.Fail("object", e.data, fmt.Errorf("no decoded object: give the device profile %.80q a codec (fPort %d, device %s): %w",
-			e.profile.Str, e.port.Int(), d.Base.Serial, decode.ErrUnsupported))
+		d.raw(root, e)
+	}
+}
+
+// raw reads the frame by a profile.
+func (d *Decoder) raw(root gjson.Result, e *event) {
+	named := func(v4, v3 string) string {
+		if v := root.Get("deviceInfo." + v4); v.Exists() {
+			return v.String()
+		}
+		return root.Get(v3).String()
+	}
+	up := lorawan.Uplink{Port: int(e.port.Int()), Data: e.data,
+		Profile:     [2]string{named("deviceProfileName", "deviceProfileName"), named("deviceProfileId", "deviceProfileID")},
+		Application: [2]string{named("applicationName", "applicationName"), named("applicationId", "applicationID")}}
+	if !d.Read(&d.Walk, &up) {
+		d.Fail("object", e.data, lorawan.Missing(fmt.Sprintf("give the device profile %.80q a codec (device %s)", up.Profile[0], d.Base.Serial), &up))
 	}
 }
 
@@ -143,4 +200,7 @@ func (d *Decoder) object(object gjson.Result) {
 		}
 		return ""
 	})
+	if d.Added() == 0 && d.Base.HasPosition {
+		d.Fix() // a tracker that tells only where it is
+	}
 }

@@ -11,13 +11,19 @@
 //   - Time is when a gateway heard the frame: v4 time, v3 the first rxInfo time. A network answers within seconds, so a
 //     time more than 5 minutes away from the network server's own (v4 rxInfo nsTime, v3 publishedAt) is a wrong clock,
 //     and the server's time holds.
-//   - Position is a latitude and longitude in the decoded object. rxInfo locations are the gateways', never the device's.
+//   - Position is a latitude and longitude in the decoded object; where there is nothing else in it, position_fix 1 stands
+//     for them. A location event gives position_fix, accuracy and altitude in m. rxInfo locations are the gateways', never
+//     the device's.
 //
 // The same uplink sent again (same deduplicationId) has the same time and values, so that history shows it once.
 //
-// An uplink with data that no codec decoded is refused as unsupported, with the device profile that is missing; one
-// without data (MAC commands only) is empty as a heartbeat. Other events are empty: join as birth, status as heartbeat,
-// ack and txack as command, log (error), location and integration as without values.
+// Data that no codec decoded is read by the source's profiles (internal/decode/lorawan), by the device profile's name or
+// id; without one that fits it is refused as unsupported, with what would help. An uplink without data (MAC commands only)
+// is empty as a heartbeat.
+//
+// A status event gives margin (dB of signal to noise), batteryLevel in % (not while it is unavailable or the device has
+// external power) and externalPowerSource. Other events are empty: join as birth, ack and txack as command, log (error)
+// and integration as without values.
 //
 // Strict refuses gateways' clocks that are wrong.
 //

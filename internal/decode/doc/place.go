@@ -4,6 +4,9 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/pkg/geo"
 )
 
 // Place looks among an object's own members for a longitude and a latitude by their usual names, which become the
@@ -34,6 +37,15 @@ func (w *Walk) At(lon, lat gjson.Result) {
 	} else if ok {
 		w.Base.Position, w.Base.HasPosition = p, true
 	}
+}
+
+// Fix adds the value that stands for the position in Base: 1, or 0 where there is none, or 0, 0 for it.
+func (w *Walk) Fix() {
+	x := 0.0
+	if w.Base.HasPosition && w.Base.Position != (geo.LonLat{}) {
+		x = 1
+	}
+	w.Number(decode.PositionFix, x, "")
 }
 
 // IsPlace reports whether a name is one that Place looks for.

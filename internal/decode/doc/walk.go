@@ -106,6 +106,9 @@ func (w *Walk) Has(name string) bool {
 	return false
 }
 
+// Added is how many Readings the payload has given so far.
+func (w *Walk) Added() int { return len(w.out) - w.first }
+
 // KeepBytes interns what is about to change.
 func (w *Walk) KeepBytes(b []byte) string { return w.names.String(b) }
 

@@ -52,12 +52,24 @@ func (d *Decoder) report(n int) bool {
 		d.out = d.out[:o.start]
 		return d.refuse(n, err)
 	}
+	if len(d.out) == o.start && o.hasLon && !d.push(fix(o.position)) { // it tells only where it is
+		return false
+	}
 	for i := o.start; i < len(d.out); i++ {
 		r := &d.out[i]
 		r.Time = o.time
 		r.Position, r.HasPosition = o.position, o.hasLon
 	}
 	return true
+}
+
+// fix is the value of a report without values. 0, 0 is a receiver without a fix.
+func fix(p geo.LonLat) decode.Reading {
+	r := decode.Reading{Key: decode.PositionFix, Property: decode.PositionFix}
+	if p != (geo.LonLat{}) {
+		r.Number = 1
+	}
+	return r
 }
 
 // place judges the position once both of its numbers are known.

@@ -67,6 +67,14 @@ func (p *Program) Name(parts map[string]string) (string, error) {
 // Named: there is an identity template, so that the topic's {thing} by itself is not the name.
 func (p *Program) Named() bool { return p.identity != nil }
 
+// Note implements decode.Noter.
+func (d *Decoder) Note() string {
+	if n, ok := d.s.inner.(decode.Noter); ok {
+		return n.Note()
+	}
+	return ""
+}
+
 // Empty implements decode.Emptier.
 func (d *Decoder) Empty() sensor.Reason { return d.s.empty }
 

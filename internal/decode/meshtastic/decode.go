@@ -29,8 +29,16 @@ func walk(w *doc.Walk, root gjson.Result) {
 	case "telemetry":
 		w.Flatten("", payload, unitOf(payload))
 	case "position":
-		position(w, payload)
+		known := position(w, payload)
+		for _, m := range scaled {
+			if v := payload.Get(m.name); v.Type == gjson.Number {
+				w.Number(m.name, v.Num/m.by, m.unit)
+			}
+		}
 		w.Flatten("", payload, unitOf(payload))
+		if known && w.Added() == 0 {
+			w.Fix() // it tells only where it is
+		}
 	case "nodeinfo":
 		w.Nothing(sensor.ReasonBirth)
 	}
@@ -48,17 +56,19 @@ func moment(w *doc.Walk, v gjson.Result) bool {
 	return true
 }
 
-func position(w *doc.Walk, payload gjson.Result) {
+// position reports whether there is one; 0 and 0 is one too, of a node without a fix.
+func position(w *doc.Walk, payload gjson.Result) bool {
 	lon, lat := payload.Get("longitude_i"), payload.Get("latitude_i")
 	if !lon.Exists() || !lat.Exists() {
-		return
+		return false
 	}
 	p := geo.LonLat{Lon: lon.Num / 1e7, Lat: lat.Num / 1e7}
 	if !p.Valid() {
 		w.Refuse("longitude_i,latitude_i", lon, fmt.Errorf("%v %v: %w", lon.Num, lat.Num, decode.ErrPosition))
-		return
+		return false
 	}
 	w.Base.Position, w.Base.HasPosition = p, p != geo.LonLat{}
+	return true
 }
 
 // unitOf gives the firmware's units, and Skip for what is no value.

@@ -7,8 +7,9 @@
 //     gateway that heard it.
 //   - telemetry: the members of its payload, in the firmware's units (units.go). battery_level above 100 means mains and
 //     is missing. rssi and snr are the gateway's and no values.
-//   - position: latitude_i and longitude_i in 1e-7 degrees are the position; altitude, precision_bits and so on values.
-//     0 and 0 is a node without a fix.
+//   - position: latitude_i and longitude_i in 1e-7 degrees are the position; 0 and 0 is a node without a fix. Where they
+//     stand alone, position_fix (1, or 0 without a fix) stands for them. altitude (m), ground_speed (km/h), ground_track (sent in 1e-5 degrees), PDOP, HDOP
+//     and VDOP (in hundredths), precision_bits and so on are values.
 //   - Time is the payload's own time, else timestamp, in seconds; 0 is none.
 //
 // Texts, waypoints and other types are empty, nodeinfo as birth; nobody's chat is kept.

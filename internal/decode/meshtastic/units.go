@@ -11,5 +11,12 @@ var units = map[string]string{
 	"pm10_standard": "ug/m3", "pm25_standard": "ug/m3", "pm100_standard": "ug/m3", "co2": "[ppm]",
 	"pm10_environmental": "ug/m3", "pm25_environmental": "ug/m3", "pm100_environmental": "ug/m3",
 	"voltage_ch1": "V", "voltage_ch2": "V", "voltage_ch3": "V", "current_ch1": "mA", "current_ch2": "mA", "current_ch3": "mA",
-	"altitude": "m", "time": doc.Skip, "latitude_i": doc.Skip, "longitude_i": doc.Skip,
+	"altitude": "m", "ground_speed": "km/h", "ground_track": doc.Skip, "PDOP": doc.Skip, "HDOP": doc.Skip, "VDOP": doc.Skip, "time": doc.Skip, "latitude_i": doc.Skip, "longitude_i": doc.Skip,
 }
+
+// scaled are the members of a position that the firmware sends as whole numbers of a small part.
+var scaled = [...]struct {
+	name string
+	by   float64
+	unit string
+}{{"ground_track", 1e5, "deg"}, {"PDOP", 100, ""}, {"HDOP", 100, ""}, {"VDOP", 100, ""}}

@@ -58,6 +58,9 @@ func walk(w *doc.Walk, root gjson.Result) {
 		}
 		w.Value(m.name, v, m.unit)
 	}
+	if w.Added() == 0 && w.Base.HasPosition {
+		w.Fix() // it tells only where it is
+	}
 }
 
 func serial(w *doc.Walk, root gjson.Result) {

@@ -3,7 +3,8 @@
 // What a message becomes:
 //
 //   - location: acc, alt, vac in metres, vel km/h, cog degrees, batt %, p kPa are values; -1 of them means unknown and is
-//     missing. lon and lat are the position, tst the time.
+//     missing. lon and lat are the position, tst the time. Of a phone that tells nothing else position_fix 1 stands for them,
+//     so that it is on the map too.
 //   - transition: event, enter or leave, is a value in words; the region's name is not kept.
 //   - Serial is {user}/{device} of the topic, or of the member topic that HTTP mode sends; elsewhere none. tid is two
 //     letters that anybody may choose, and no identity.

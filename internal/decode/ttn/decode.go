@@ -7,6 +7,8 @@ import (
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/doc"
+	"github.com/situ-city/situ/internal/decode/lorawan"
+	"github.com/situ-city/situ/internal/decode/wasm"
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
@@ -14,19 +16,27 @@ const protocol = "ttn"
 
 // Protocol is this package's entry in the list of protocols.
 func Protocol() decode.Protocol {
-	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) { return New(s) }}
+	plugins := wasm.Protocol()
+	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) { return newDecoder(s, plugins.New) }}
 }
 
 // Decoder turns payloads into Readings; one a connection, from one goroutine.
 type Decoder struct {
 	doc.Walk
+	*lorawan.Profiles
 }
 
 // New makes a Decoder.
-func New(s decode.Settings) (*Decoder, error) {
+func New(s decode.Settings) (*Decoder, error) { return newDecoder(s, wasm.Protocol().New) }
+
+func newDecoder(s decode.Settings, plugin func(decode.Settings) (decode.Decoder, error)) (*Decoder, error) {
 	w, err := doc.NewWalk(protocol, s)
+	if err != nil {
+		return nil, err
+	}
 	w.NoProbe = true
-	return &Decoder{w}, err
+	profiles, err := lorawan.New(s.Profiles, plugin)
+	return &Decoder{w, profiles}, err
 }
 
 // Decode implements decode.Decoder.
@@ -47,12 +57,12 @@ var events = [...]struct {
 	{"join_accept", sensor.ReasonBirth},
 	{"downlink_ack", sensor.ReasonCommand}, {"downlink_nack", sensor.ReasonCommand}, {"downlink_sent", sensor.ReasonCommand},
 	{"downlink_failed", sensor.ReasonCommand}, {"downlink_queued", sensor.ReasonCommand},
-	{"downlink_queue_invalidated", sensor.ReasonCommand}, {"location_solved", sensor.ReasonNoValues}, {"service_data", sensor.ReasonNoValues},
+	{"downlink_queue_invalidated", sensor.ReasonCommand}, {"service_data", sensor.ReasonNoValues},
 }
 
 // message finds out which kind it is.
 func (d *Decoder) message(root gjson.Result) {
-	var ids, up, received gjson.Result
+	var ids, up, received, solved gjson.Result
 	var why sensor.Reason
 	root.ForEach(func(key, v gjson.Result) bool {
 		switch key.Str {
@@ -68,6 +78,8 @@ func (d *Decoder) message(root gjson.Result) {
 			up = v
 		case "received_at":
 			received = v
+		case "location_solved":
+			solved = v
 		case "simulated":
 			if v.Bool() {
 				d.Base.Quality |= sensor.Estimated
@@ -84,6 +96,9 @@ func (d *Decoder) message(root gjson.Result) {
 	case up.IsObject():
 		d.serial(ids)
 		d.uplink(ids, up, received)
+	case solved.IsObject():
+		d.serial(ids)
+		d.solved(solved.Get("location"), received)
 	case why != "":
 		d.Nothing(why)
 	default:
@@ -133,10 +148,10 @@ func (d *Decoder) uplink(ids, up, received gjson.Result) {
 		return true
 	})
 	d.time(&u)
-	d.place(&u)
+	measured := d.place(&u)
 	switch {
 	case u.decoded.IsObject():
-		d.decoded(u.decoded)
+		d.decoded(u.decoded, measured)
 	case u.normalized.IsArray():
 		d.normalized(u.normalized)
 	case u.normalized.IsObject(): // as uplink_normalized has it
@@ -144,39 +159,60 @@ func (d *Decoder) uplink(ids, up, received gjson.Result) {
 	case u.bytes.Str == "":
 		d.Nothing(sensor.ReasonHeartbeat)
 	default:
-		d.Fail("decoded_payload", up, missing(ids, &u))
+		d.raw(ids, &u)
 	}
 }
 
-func (d *Decoder) decoded(object gjson.Result) {
-	if !d.Place(object) {
+// raw reads the frame by a profile.
+func (d *Decoder) raw(ids gjson.Result, u *uplink) {
+	up := lorawan.Uplink{Port: int(u.port.Int()), Data: u.bytes}
+	up.Application[0] = ids.Get("application_ids.application_id").Str
+	if brand, model := u.version.Get("brand_id").Str, u.version.Get("model_id").Str; brand != "" || model != "" {
+		up.Profile[0] = brand + "/" + model
+	}
+	if !d.Read(&d.Walk, &up) {
+		d.Fail("decoded_payload", u.bytes, lorawan.Missing(fmt.Sprintf("set an uplink payload formatter for %.80q", ids.Get("device_id").Str), &up))
+	}
+}
+
+func (d *Decoder) decoded(object gjson.Result, measured bool) {
+	if d.Place(object) {
+		measured = true
+		d.Flatten("", object, func(name string) string {
+			if doc.IsPlace(name) {
+				return doc.Skip
+			}
+			return ""
+		})
+	} else {
 		d.Flatten("", object, nil)
+	}
+	if d.Added() == 0 && measured {
+		d.Fix() // a tracker that tells only where it is
+	}
+}
+
+// solved is a location that the network has worked out.
+func (d *Decoder) solved(location gjson.Result, received gjson.Result) {
+	if ms, err := doc.Time(received, nil); err == nil {
+		d.Base.Time = ms
+	}
+	d.At(location.Get("longitude"), location.Get("latitude"))
+	if !d.Base.HasPosition {
 		return
 	}
-	d.Flatten("", object, func(name string) string {
-		if doc.IsPlace(name) {
-			return doc.Skip
-		}
-		return ""
-	})
-}
-
-// missing says which payload formatter would have to be set.
-func missing(ids gjson.Result, u *uplink) error {
-	profile := u.version.Get("brand_id").Str + "/" + u.version.Get("model_id").Str
-	if profile == "/" {
-		profile = "unknown model"
-	}
-	return fmt.Errorf("no decoded_payload: set an uplink payload formatter for %.80q (%.80s, f_port %d): %w",
-		ids.Get("device_id").Str, profile, u.port.Int(), decode.ErrUnsupported)
+	d.Fix()
+	d.Value("accuracy", location.Get("accuracy"), "m")
+	d.Value("altitude", location.Get("altitude"), "m")
 }
 
 // locationsInOrder are the keys of uplink_message.locations, the surest first.
 var locationsInOrder = [...]string{"frm-payload", "lora-cloud-geolocation", "user"}
 
-func (d *Decoder) place(u *uplink) {
+// place takes the surest location; measured: it came with this very frame.
+func (d *Decoder) place(u *uplink) (measured bool) {
 	if !u.locations.IsObject() {
-		return
+		return false
 	}
 	var found gjson.Result
 	rank := len(locationsInOrder)
@@ -193,4 +229,5 @@ func (d *Decoder) place(u *uplink) {
 		return true
 	})
 	d.At(found.Get("longitude"), found.Get("latitude"))
+	return rank == 0 && d.Base.HasPosition
 }

@@ -12,10 +12,12 @@
 //     and received_at holds; the same where no gateway has a clock.
 //   - Position is uplink_message.locations (GPS in the frame before geolocation before what the user entered in the
 //     console), or a latitude and longitude in the decoded payload itself. Gateways' positions are never the device's.
+//     Where an uplink gives a position of its own and nothing else, position_fix 1 stands for it; a location_solved event
+//     gives it too, with accuracy and altitude in m.
 //   - simulated uplinks carry the quality bit estimated.
 //
-// An uplink with bytes that no payload formatter decoded is refused as unsupported, with the profile that is missing;
-// one without bytes (MAC commands only) is empty as a heartbeat. Joins are empty as birth, downlink events and their
+// Bytes that no payload formatter decoded are read by the source's profiles (internal/decode/lorawan), where profile is
+// version_ids' brand/model; without one that fits they are refused as unsupported, with what would help. An uplink without bytes (MAC commands only) is empty as a heartbeat. Joins are empty as birth, downlink events and their
 // acknowledgements as command, other events without values. An uplink_normalized event repeats its uplink and is taken
 // by itself only where it holds normalized_payload. The storage integration's wrapping in result is taken.
 //

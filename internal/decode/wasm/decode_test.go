@@ -77,14 +77,14 @@ func TestExample(t *testing.T) {
 // TestHostile: whatever a module does, its payload becomes a dead letter that says what it was, within its bounds; the next
 // payload is read as if nothing had been.
 func TestHostile(t *testing.T) {
-	d := newDecoder(t, decode.Plugin{File: file("hostile.wasm"), Memory: 1, Time: 200 * time.Millisecond})
+	d := newDecoder(t, decode.Plugin{File: file("hostile.wasm"), Memory: 1, Time: 2 * time.Second})
 	cases := []struct {
 		what  string
 		cause error // of the payload
 		value error // or of the value
 		says  string
 	}{
-		0: {"runs for ever", decode.ErrPlugin, nil, "longer than 200ms"}, 1: {"takes all memory", decode.ErrPlugin, nil, "unreachable"},
+		0: {"runs for ever", decode.ErrPlugin, nil, "longer than 2s"}, 1: {"takes all memory", decode.ErrPlugin, nil, "unreachable"},
 		2: {"traps", decode.ErrPlugin, nil, "unreachable"}, 3: {"a name beyond its memory", decode.ErrPlugin, nil, "100 bytes"},
 		4: {"a name of negative length", decode.ErrPlugin, nil, "-1 bytes"}, 5: {"100,000 values", decode.ErrBound, nil, "more than"},
 		6: {"NaN", nil, decode.ErrNumber, ""}, 7: {"words that are not UTF-8", nil, decode.ErrEncoding, ""},
@@ -253,4 +253,52 @@ func ExampleProtocol() {
 	// acme-00000007 humidity 65.5 %
 	// acme-00000007 battery_voltage 3604 mV
 	// <nil>
+}
+
+// Who was checked with a content goes on with it, while the file holds another, or nothing that works; only the newest few
+// contents of a file are kept.
+func TestPinnedContent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugin.wasm")
+	put := func(b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good, err := os.ReadFile(file("acme.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(good)
+	pinned := decode.Plugin{File: path}
+	if err := Pin(&pinned); err != nil || len(pinned.SHA256) != 64 {
+		t.Fatal(pinned, err)
+	}
+	p := Protocol()
+	open := func(plugin decode.Plugin) error {
+		_, err := p.New(decode.Settings{Plugin: plugin})
+		return err
+	}
+	if err := open(pinned); err != nil {
+		t.Fatal(err)
+	}
+	put([]byte("half"))
+	if err := open(pinned); err != nil {
+		t.Error("a new connection with the content of before: ", err)
+	}
+	if err := open(decode.Plugin{File: path}); err == nil {
+		t.Error("half a module is taken")
+	}
+	for i := range maxKept + 1 { // a custom section each [5.5.3], so that they differ
+		put(append(append([]byte(nil), good...), 0, 3, 1, byte('a'+i), 0))
+		if err := open(decode.Plugin{File: path}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(pinned); err == nil {
+		t.Error("contents of a file are kept without a bound")
+	}
+	if err := Pin(&decode.Plugin{File: path + "x"}); err == nil {
+		t.Error("a file that is not there has a hash")
+	}
 }

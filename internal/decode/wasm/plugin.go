@@ -29,6 +29,7 @@ const (
 	maxTime       = 10 * time.Second
 
 	maxModule = 16 << 20 // bytes of a file
+	maxKept   = 4        // contents of one file, so that those who use an older one go on while it is exchanged
 	pages     = 1 << 20 / 65536
 )
 
@@ -43,8 +44,54 @@ func Protocol() decode.Protocol {
 
 // library holds the modules that sources asked for.
 type library struct {
-	mu      sync.Mutex // guards plugins
+	mu      sync.Mutex // guards what follows
 	plugins map[decode.Plugin]*plugin
+	uses    uint64
+}
+
+// Pin writes down the hash of what the file holds now, unless the plug-in says one: who was checked with this content goes on
+// with it, whatever becomes of the file.
+func Pin(p *decode.Plugin) error {
+	if p.File == "" || p.SHA256 != "" {
+		return nil
+	}
+	code, err := read(p.File)
+	if err != nil {
+		return fmt.Errorf("plugin: %w", err)
+	}
+	sum := sha256.Sum256(code)
+	p.SHA256 = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// known finds a module that is compiled already.
+func (l *library) known(want decode.Plugin) (*plugin, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, ok := l.plugins[want]
+	if ok {
+		l.uses++
+		p.used = l.uses
+	}
+	return p, ok
+}
+
+// keep adds a module, and lets go the one of the same file that was not asked for for the longest; decoders that have it
+// keep it as long as they live.
+func (l *library) keep(want decode.Plugin, p *plugin) {
+	l.uses++
+	p.used, l.plugins[want] = l.uses, p
+	n, oldest := 0, want
+	for old, q := range l.plugins {
+		if old.File == want.File {
+			if n++; q.used < l.plugins[oldest].used {
+				oldest = old
+			}
+		}
+	}
+	if n > maxKept {
+		delete(l.plugins, oldest)
+	}
 }
 
 // decoder gives one that shares its module with all that have the same settings and the same content.
@@ -62,6 +109,10 @@ func (l *library) decoder(want decode.Plugin) (*Decoder, error) {
 		return nil, fmt.Errorf("plugin %s: memory %d MiB, want 1 to %d", want.File, want.Memory, maxMemory)
 	case want.Time < time.Millisecond || want.Time > maxTime:
 		return nil, fmt.Errorf("plugin %s: time %s, want 1ms to %s", want.File, want.Time, maxTime)
+	}
+	want.SHA256 = strings.ToLower(want.SHA256)
+	if p, ok := l.known(want); ok {
+		return &Decoder{p: p}, nil
 	}
 	code, err := read(want.File)
 	if err != nil {
@@ -81,12 +132,7 @@ func (l *library) decoder(want decode.Plugin) (*Decoder, error) {
 		if p, err = compile(code, want); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", want.File, err)
 		}
-		for old := range l.plugins { // its decoders keep an older content as long as they live
-			if old.File == want.File {
-				delete(l.plugins, old)
-			}
-		}
-		l.plugins[want] = p
+		l.keep(want, p)
 	}
 	return &Decoder{p: p}, nil
 }
@@ -106,6 +152,7 @@ func read(file string) ([]byte, error) {
 type plugin struct {
 	name    string // in errors: wasm and the first digits of its hash
 	time    time.Duration
+	used    uint64 // of library.uses, when it was asked for last
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
 	idle    chan *instance // nil: one that is to be made
