@@ -145,6 +145,12 @@ func explain(out io.Writer, e *gateway.Explanation, topic string, size int) erro
 	default:
 		line("thing\t%s", e.Thing)
 	}
+	if e.Note != "" {
+		line("read by\t%s", e.Note)
+	}
+	if e.Asked != "" {
+		line("asked\tthe sender, on %s, to publish its birth (rebirth: false keeps situ silent)", e.Asked)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

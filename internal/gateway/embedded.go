@@ -55,6 +55,7 @@ func (f *front) Connect(c *broker.Client, k broker.Connect) (broker.Session, bro
 		s.worker.normalizer = f.g.canary.cfg.Normalizer()
 	}
 	s.acks.release = s.acknowledge
+	s.worker.tell = s.tell
 	return s, broker.Accepted{Present: present, Keep: min(k.Keep, inflight.DefaultExpiry)}, nil
 }
 

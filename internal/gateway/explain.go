@@ -20,6 +20,8 @@ type Explanation struct {
 	Steps    []mapped.Step      // expressions that were evaluated
 	Refused  *sensor.DeadLetter // the whole message
 	Empty    sensor.Reason      // why there is nothing to store
+	Note     string             // by what rule the decoder read the payload; "" = there is nothing to say
+	Asked    string             // topic of what the sender would be asked for; "" = nothing
 	Values   []ExplainedValue
 }
 
@@ -87,6 +89,12 @@ func Explain(sources []Source, protocols []decode.Protocol, c *sensor.Catalogue,
 		d.Trace(func(s mapped.Step) { e.Steps = append(e.Steps, s) })
 	}
 	readings, err := decode.DecodeOn(route.decoder, nil, topic, payload)
+	if d, ok := route.decoder.(decode.Noter); ok {
+		e.Note = d.Note()
+	}
+	if route.asker != nil {
+		e.Asked, _, _ = route.asker.Ask(arrival)
+	}
 	if err != nil {
 		return letter(decode.ReasonOf(err), err.Error())
 	}

@@ -14,6 +14,8 @@ type metrics struct {
 	redelivered  prometheus.Counter
 	kept         prometheus.Counter
 	keptBytes    prometheus.Counter
+	asked        *prometheus.CounterVec // source, outcome
+	clocks       *prometheus.CounterVec // found
 	pullUp       *prometheus.GaugeVec   // source
 	pullDrops    *prometheus.CounterVec // source
 	commit       prometheus.Histogram
@@ -38,6 +40,8 @@ func newMetrics(reg prometheus.Registerer, clients func() float64) *metrics {
 		empty:      counter("empty_messages_total", "Messages that rightly hold nothing to store, by reason.", "reason"),
 		refused:    counter("refused_total", "Connections and packets refused, by reason; full: the spool has no room; connections: as many as --max-connections; memory: no room for a large packet; unread: PUBACKs not read.", "reason"),
 		lost:       counter("lost_total", "QoS 0 messages that could not be stored (QoS 1 ones are sent again).", "reason"),
+		asked:      counter("rebirths_asked_total", "Births that Sparkplug nodes were asked for, by source; outcome unsubscribed: the node's connection has not subscribed to its commands; busy: too many at once, to be asked again.", "source", "outcome"),
+		clocks:     counter("clocks_found_total", "Things whose clock was found wrong, or right again (the log names them).", "found"),
 		pullDrops:  counter("pull_reconnects_total", "Connections to a source's broker that ended.", "source"),
 		pullUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_gateway_pull_up", Help: "1 while subscribed to the source's broker."}, []string{"source"}),
 		spoolBytes: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "situ_spool_bytes", Help: "Bytes in the spool, by lane."}, []string{"lane"}),

@@ -35,6 +35,7 @@ type puller struct {
 
 	subscribed map[string]bool // filters that the broker has of us, as far as we know; of the session's goroutine
 	changed    chan struct{}   // holds a token when source has other topics, perhaps
+	asks       chan question   // what decoders want to know of the broker's senders
 
 	mu      sync.Mutex           // guards what follows
 	leaving bool                 // nothing more is taken with QoS 1: the broker keeps it
@@ -62,7 +63,7 @@ func newPuller(s *Source, gateway string, w *worker, logger *slog.Logger, m *met
 		client: s.Client, worker: w, m: m,
 		logger:  logger.With("source", s.Name, "broker", s.shown()),
 		waiting: make(map[uint16]*delivery), wake: make(chan struct{}, 1), left: make(chan struct{}, 1), failed: make(chan error, 1),
-		subscribed: map[string]bool{}, changed: make(chan struct{}, 1),
+		subscribed: map[string]bool{}, changed: make(chan struct{}, 1), asks: make(chan question, pullAsks),
 	}
 	p.source.Store(s)
 	if p.client == "" {
@@ -163,6 +164,8 @@ func (p *puller) session(ctx context.Context) error {
 			if err := p.subscribe(ctx, c, false); err != nil {
 				return err
 			}
+		case q := <-p.asks:
+			c.Publish(q.topic, 0, false, q.payload) // NCMD goes with QoS 0, not retained [Sparkplug 3.0.0 6.4.23]
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -308,6 +311,7 @@ func (p *puller) reader(topic string) *worker {
 			}
 		}
 		p.before, p.worker, p.canary = p.worker, g.newWorker(source), nil
+		p.worker.tell = p.tell
 	}
 	if c := g.canary; source.Canary && c != nil && topic == c.topic {
 		if p.canary == nil {

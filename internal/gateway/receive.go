@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/gateway/inflight"
@@ -34,6 +35,7 @@ type worker struct {
 	kept       *[2]sensor.KeptPayload // of the message in hand, by lane; nil: nothing was ever kept
 	routes     map[string]route
 	held       int64 // bytes of them in g.room
+	tell       tell  // nil: nobody is asked for anything
 }
 
 // Bounds on what a connection keeps between two messages. Topics that are refused are without number and may be 64 KiB
@@ -148,7 +150,11 @@ func (w *worker) read(r *route, topic string, payload []byte, from sensor.Origin
 	w.begin()
 	w.live.Thing = r.source.Thing // counts when the message turns out to be empty
 	var err error
-	if w.readings, err = decode.DecodeOn(r.decoder, w.readings[:0], topic, payload); err != nil {
+	w.readings, err = decode.DecodeOn(r.decoder, w.readings[:0], topic, payload)
+	if r.asker != nil && w.tell != nil {
+		w.ask(r)
+	}
+	if err != nil {
 		return letter(decode.ReasonOf(err), err.Error())
 	}
 	if len(w.readings) == 0 {
@@ -159,7 +165,10 @@ func (w *worker) read(r *route, topic string, payload []byte, from sensor.Origin
 		return w.finish()
 	}
 	r.source.Origin = from
-	w.class = w.normalizer.Normalize(&r.source, w.readings, payload, &w.live, &w.back).Class
+	out := w.normalizer.Normalize(&r.source, w.readings, payload, &w.live, &w.back)
+	if w.class = out.Class; out.Clock != "" {
+		w.clock(&out, r.source.Name)
+	}
 	return w.finish()
 }
 
@@ -180,6 +189,16 @@ func (w *worker) keep(src *normalize.Source, payload []byte, from sensor.Origin,
 	}
 	w.g.metrics.kept.Add(float64(parts))
 	w.g.metrics.keptBytes.Add(float64(parts * len(payload)))
+}
+
+// clock tells of a Thing's clock that was found wrong, or right again: twice for each time that it goes wrong.
+func (w *worker) clock(o *normalize.Outcome, source string) {
+	found, state := "a Thing's clock is right again", "right"
+	if o.ClockWrong {
+		found, state = "a Thing's clock is wrong: its readings have clock_skew", "wrong"
+	}
+	w.g.metrics.clocks.WithLabelValues(state).Inc()
+	w.g.cfg.Logger.Info(found, "thing", o.Clock, "source", source, "behind", (time.Duration(o.ClockBehind) * time.Millisecond).String())
 }
 
 // begin empties the messages and stamps the arrival.

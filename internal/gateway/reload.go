@@ -143,6 +143,7 @@ func (l *pulls) apply(ctx context.Context, sources []Source) {
 
 func (l *pulls) start(ctx context.Context, s *Source) *pullRun {
 	p := &pullRun{puller: newPuller(s, l.g.producer(), l.g.newWorker(s), l.g.cfg.Logger, l.g.metrics), done: make(chan struct{})}
+	p.worker.tell = p.tell
 	ctx, p.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(p.done)

@@ -4,14 +4,18 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/mapped"
 	"github.com/situ-city/situ/internal/normalize"
 	"github.com/situ-city/situ/internal/peers"
@@ -146,5 +150,83 @@ func TestReloadRefuses(t *testing.T) {
 	publish(t, r.connect("", ""), "factory/press-1/up", `{"n":1}`)
 	if m := r.messages(sensor.Live); len(m) != 1 || len(m[0].Observations) != 1 || m[0].Observations[0].Result != 11 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// A plug-in that is exchanged under the same name is another source: a reload takes it, for the connections that are there
+// and for those that come, and no message is lost. Until then nobody sees the new file, not even a connection that comes.
+func TestReloadTakesAnotherPlugin(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugin.wasm")
+	put := func(name string) {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "plugins", name))
+		must(t, err)
+		must(t, os.WriteFile(path+".new", b, 0o600), os.Rename(path+".new", path))
+	}
+	for name, pulled := range map[string]bool{"embedded": false, "mosquitto": true} {
+		t.Run(name, func(t *testing.T) {
+			put("acme.wasm")
+			source := Source{Name: "plant", Topics: []string{"factory/{thing}/up"}, Owner: "plant", Protocol: "wasm",
+				Settings: decode.Settings{Plugin: decode.Plugin{File: path}}}
+			addr := ""
+			if pulled {
+				addr = peers.Mosquitto(t, "").Addr()
+				source.Broker = "tcp://" + addr
+			}
+			r := newRig(t, func(c *Config, _ *normalize.Options) { c.Sources = []Source{source} })
+			if pulled {
+				r.subscribed(t)
+			} else {
+				addr = r.g.Addr().String()
+			}
+			c := dialAs(t, addr, "numbered")
+			const report = "\x01\x00\x00\x00\x07\x69\xa3\xb8\x00\x09\x24\x3d\x0e\x10" // by acme.wasm three values; hostile.wasm sees its case 1
+			n := 0
+			send := func(client paho.Client) {
+				t.Helper()
+				publish(t, client, "factory/press-1/up", report)
+				n++
+			}
+			read := func() (byAcme, byOther int) {
+				eventually(t, "all arrived", func() bool {
+					byAcme, byOther = 0, 0
+					for _, m := range append(r.messages(sensor.Live), r.messages(sensor.Backfill)...) {
+						if len(m.Observations) == 3 {
+							byAcme++
+						} else if len(m.DeadLetters) > 0 {
+							byOther++
+						}
+					}
+					return byAcme+byOther >= n
+				})
+				return byAcme, byOther
+			}
+			for range 10 {
+				send(c)
+			}
+			put("hostile.wasm")
+			send(c)
+			send(dialAs(t, addr, "another"))
+			if acme, other := read(); acme != n || other != 0 {
+				t.Fatalf("before the reload %d and %d of %d", acme, other, n)
+			}
+			must(t, r.g.Reload(t.Context(), []Source{source}))
+			old := n
+			for range 10 {
+				send(c)
+			}
+			send(dialAs(t, addr, "third"))
+			if acme, other := read(); acme != old || other != n-old {
+				t.Errorf("after it %d and %d, want %d and %d", acme, other, old, n-old)
+			}
+			must(t, os.WriteFile(path, []byte("half"), 0o600))
+			if err := r.g.Reload(t.Context(), []Source{source}); err == nil {
+				t.Error("half a module is taken")
+			}
+			send(dialAs(t, addr, "fourth"))
+			if acme, other := read(); acme != old || other != n-old {
+				t.Errorf("after a refused one %d and %d, want %d and %d", acme, other, old, n-old)
+			}
+		})
 	}
 }

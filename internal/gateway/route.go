@@ -47,6 +47,7 @@ func protocolNames(protocols map[string]decode.Protocol) string {
 type route struct {
 	source  normalize.Source
 	decoder decode.Decoder
+	asker   decode.Asker       // nil: it asks for nothing
 	refused *sensor.DeadLetter // the topic cannot be taken, and why
 	keep    bool               // payloads are kept as they come
 	count   prometheus.Counter
@@ -89,6 +90,7 @@ func (w *router) route(topic string) route {
 		return refuse(refused, detail)
 	}
 	r.decoder = rd.decoder
+	r.asker = s.asker(rd.decoder)
 	if rd.state != nil {
 		r.decoder = rd.state.On(topic, owner, parts)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/mapped"
+	"github.com/situ-city/situ/internal/decode/wasm"
 	"github.com/situ-city/situ/pkg/geo"
 	"github.com/situ-city/situ/pkg/sensor"
 )
@@ -28,6 +29,7 @@ type Source struct {
 	CRS      geo.CRS         `yaml:"crs,omitempty"`      // datum of positions in payloads
 	Keep     string          `yaml:"keep,omitempty"`     // "raw": each payload is kept as it came, for situ redecode
 	Canary   bool            `yaml:"canary,omitempty"`   // this broker lets situ publish its canary there; the topics must bring it back
+	Rebirth  *bool           `yaml:"rebirth,omitempty"`  // false: do not ask Sparkplug nodes for their births; nil = ask
 	Settings decode.Settings `yaml:",inline"`
 	Mapping  mapped.Mapping  `yaml:",inline"` // names, units, identity, and expressions for JSON of any vendor
 
@@ -91,13 +93,20 @@ func (s *Source) check(protocols map[string]decode.Protocol) error {
 	if _, err := s.Settings.Location(); err != nil {
 		return fmt.Errorf("%w; want an IANA name such as Asia/Shanghai or UTC", err)
 	}
+	if err := s.pin(); err != nil {
+		return err
+	}
 	if s.Protocol != "" {
 		p, ok := protocols[s.Protocol]
 		if !ok {
 			return fmt.Errorf("no protocol %q; there are %s", s.Protocol, protocolNames(protocols))
 		}
-		if _, err := p.New(s.Settings); err != nil {
+		d, err := p.New(s.Settings)
+		if err != nil {
 			return err
+		}
+		if _, asks := d.(decode.Asker); s.Rebirth != nil && !asks {
+			return fmt.Errorf("rebirth says something about Sparkplug nodes, and protocol is %s; leave it out", s.Protocol)
 		}
 	}
 	for _, f := range s.Topics {
@@ -112,6 +121,31 @@ func (s *Source) check(protocols map[string]decode.Protocol) error {
 	var err error
 	s.program, err = mapped.Compile(&s.Mapping, s.Protocol, s.Settings, partNames(s.Topics))
 	return err
+}
+
+// Files are those beside the configuration that the source is made of.
+func (s *Source) Files() (list []string) {
+	for i := -1; i < len(s.Settings.Profiles); i++ {
+		p := &s.Settings.Plugin
+		if i >= 0 {
+			p = &s.Settings.Profiles[i].Plugin
+		}
+		if p.File != "" {
+			list = append(list, p.File)
+		}
+	}
+	return list
+}
+
+// pin fixes the content of plug-ins: a file that is exchanged under the same name is another source.
+func (s *Source) pin() error {
+	s.Settings.Profiles = slices.Clone(s.Settings.Profiles)
+	for i := range s.Settings.Profiles {
+		if err := wasm.Pin(&s.Settings.Profiles[i].Plugin); err != nil {
+			return err
+		}
+	}
+	return wasm.Pin(&s.Settings.Plugin)
 }
 
 // CheckSources validates all sources of a configuration: each of them, and their names, which must differ. It prepares

@@ -48,8 +48,9 @@ type File struct {
 	Sources []gateway.Source `yaml:"sources"`
 	Flags   map[string]any   `yaml:",inline"`
 
-	path string
-	sum  [sha256.Size]byte // of its bytes
+	path   string
+	sum    [sha256.Size]byte // of its bytes, and of those beside it
+	beside []string          // files that the sources are made of
 }
 
 // ReadFile reads a configuration file; path "" is an empty one.
@@ -69,8 +70,31 @@ func ReadFile(path string) (*File, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, plain(err))
 	}
 	f.locate(b)
+	f.sum = sha256.Sum256(append(f.sum[:], f.others()...))
 	return f, nil
 }
+
+// others tells the contents of the files that the sources are made of. One that cannot be read says so when the sources
+// are checked.
+func (f *File) others() (sums []byte) {
+	for i := range f.Sources {
+		for _, path := range f.Sources[i].Files() {
+			f.beside = append(f.beside, path)
+			in, err := os.Open(path)
+			if err != nil {
+				continue
+			}
+			h := sha256.New()
+			_, _ = io.Copy(h, io.LimitReader(in, maxBeside)) // what cannot be read to its end has another sum next time
+			_ = in.Close()
+			sums = h.Sum(append(sums, path...))
+		}
+	}
+	return sums
+}
+
+// maxBeside bounds what is read of a file beside the configuration.
+const maxBeside = 64 << 20
 
 // plain says yaml's complaint about an unknown key in words of the file.
 func plain(err error) error {

@@ -23,7 +23,7 @@ const ReloadEvery = 2 * time.Second
 // changes nothing: the sources of before go on, and log and metrics say so. Flags in the file are read at the start only.
 //
 // The file is looked at every two seconds, and taken when two looks in a row find the same new content, so that one that
-// is half written is not; or at once after SIGHUP.
+// is half written is not; or at once after SIGHUP. So are the plug-ins that its sources name.
 type Reloader struct {
 	File    *File // as it was read at the start
 	Apply   func(context.Context, []gateway.Source) error
@@ -32,9 +32,10 @@ type Reloader struct {
 	reloads *prometheus.CounterVec
 	refused prometheus.Gauge
 
-	now   *File       // what holds
-	seen  os.FileInfo // when it was last looked at
-	fresh bool        // what was seen last has not been judged yet
+	now   *File                  // what holds
+	seen  os.FileInfo            // when it was last looked at
+	parts map[string]os.FileInfo // the same of the files that its sources are made of
+	fresh bool                   // what was seen last has not been judged yet
 }
 
 // Register registers the metrics.
@@ -86,11 +87,31 @@ func (r *Reloader) settled() bool {
 		r.seen = nil
 		return false
 	}
-	if r.seen == nil || !os.SameFile(info, r.seen) || info.Size() != r.seen.Size() || !info.ModTime().Equal(r.seen.ModTime()) {
-		r.seen, r.fresh = info, true
+	moved := !same(info, r.seen)
+	r.seen = info
+	parts := make(map[string]os.FileInfo, len(r.now.beside))
+	for _, path := range r.now.beside {
+		part, err := os.Stat(path)
+		if err != nil {
+			part = nil // gone: it counts as another one
+		}
+		moved = moved || !same(part, r.parts[path])
+		parts[path] = part
+	}
+	r.parts = parts
+	if moved {
+		r.fresh = true
 		return false
 	}
 	return r.fresh
+}
+
+// same reports whether a file was not touched between two looks.
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // read takes the file as it is now.

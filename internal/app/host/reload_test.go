@@ -110,6 +110,48 @@ func TestReloader(t *testing.T) {
 	}
 }
 
+// A plug-in that is exchanged is a change of the configuration, though the file that names it stays as it is.
+func TestReloaderWatchesPlugins(t *testing.T) {
+	dir := t.TempDir()
+	path, plugin := filepath.Join(dir, "situ.yaml"), filepath.Join(dir, "a.wasm")
+	put := func(to, text string) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(to+".new", []byte(text), 0o600), os.Rename(to+".new", to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(path, fmt.Sprintf("sources: [{name: a, topics: [a], profiles: [{plugin: {file: %s}}]}]", plugin))
+	put(plugin, "one")
+	file, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied := make(chan []gateway.Source, 10)
+	r := &Reloader{File: file, Every: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Apply: func(_ context.Context, list []gateway.Source) error { applied <- list; return nil }}
+	r.Register(prometheus.NewRegistry())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	for _, text := range []string{"two", "three"} {
+		put(plugin, text)
+		select {
+		case <-applied:
+		case <-time.After(time.Minute):
+			t.Fatalf("content %s is not noticed", text)
+		}
+	}
+	put(plugin, "three") // another file, the same content
+	put(path, "sources: [{name: b, topics: [a]}]")
+	if got := <-applied; got[0].Name != "b" {
+		t.Errorf("the same content is taken for another: %+v", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // SIGHUP does not wait for the next look.
 func TestReloaderTakesSIGHUP(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "situ.yaml")

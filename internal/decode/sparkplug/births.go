@@ -13,7 +13,11 @@ const (
 	perEntry = 160      // counted for a node, a device or an alias, beside its name
 
 	// AskEvery is how often a node is asked for its birth at most, in milliseconds.
-	AskEvery = 60_000
+	AskEvery = 30_000
+	// ReorderTimeout is how long a missing message may take before its node is asked, in milliseconds (3.0.0, section 5.9).
+	ReorderTimeout = 2_000
+
+	maxUnheard = 7 // a node that does not answer is asked about hourly in the end
 )
 
 type nodeKey struct{ group, node string }
@@ -27,9 +31,12 @@ type node struct {
 	bdSeq    uint64
 	hasBdSeq bool
 	seq      uint8
-	counting bool // seq is known
-	want     bool // a birth is awaited
+	counting bool      // seq is known
+	want     bool      // a birth is awaited
+	gaps     [4]uint64 // a bit for each seq that has not come
+	gapSince int64     // when Ask first saw one missing; 0 = none is
 	asked    int64
+	unheard  uint8 // requests since the last birth, at most maxUnheard
 	used     uint64
 	bytes    int
 }
@@ -147,14 +154,20 @@ func (s *births) learn(n *node, t *table, m *metric, name, unit string) {
 	t.names[name] = k
 }
 
-// follows judges the sequence number of a message that is not an NBIRTH.
+// follows judges the sequence number of a message that is not an NBIRTH. One that comes late fills its gap.
 func (n *node) follows(s *summary) {
 	if !s.hasSeq || s.seq > 255 {
 		return
 	}
 	seq := uint8(s.seq)
-	if n.counting && seq != n.seq && seq != n.seq+1 {
-		n.want = true
+	if n.counting && n.gaps[seq>>6]&(1<<(seq&63)) != 0 && n.seq-seq < 128 {
+		n.gaps[seq>>6] &^= 1 << (seq & 63)
+		return
+	}
+	if n.counting && seq != n.seq {
+		for missing := n.seq + 1; missing != seq; missing++ {
+			n.gaps[missing>>6] |= 1 << (missing & 63)
+		}
 	}
 	n.seq, n.counting = seq, true
 }

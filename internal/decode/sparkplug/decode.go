@@ -29,6 +29,7 @@ type Decoder struct {
 	units  map[string]string
 	last   *node // whose payload was decoded last
 	named  bool  // it has a Sparkplug topic
+	topic  string
 	empty  sensor.Reason
 	out    []decode.Reading
 	first  int
@@ -68,7 +69,7 @@ func (d *Decoder) DecodeOn(dst []decode.Reading, topic string, payload []byte) (
 	}
 	d.empty = emptyOf[a.kind]
 	n := d.node(&a)
-	d.last, d.named = n, a.named
+	d.last, d.named, d.topic = n, a.named, topic
 	if a.kind == death {
 		d.die(n, &a, &s)
 		return dst, nil
@@ -100,7 +101,7 @@ func (s *summary) kind() kind {
 func (d *Decoder) begin(n *node, a *address, s *summary) *table {
 	if a.kind == birth && a.device == "" {
 		d.reset(n)
-		n.born, n.bdSeq, n.hasBdSeq, n.asked = true, s.bdSeq, s.hasBdSeq, 0
+		n.born, n.bdSeq, n.hasBdSeq = true, s.bdSeq, s.hasBdSeq
 		n.seq, n.counting = uint8(s.seq), s.hasSeq
 		n.own.born = true
 		return &n.own

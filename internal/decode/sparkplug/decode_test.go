@@ -66,16 +66,32 @@ func TestAsk(t *testing.T) {
 	}
 	step(dataTopic, reports(1, 4), false) // asked a second ago
 	now += AskEvery
-	step(dataTopic, reports(1, 5), true)
+	step(dataTopic, reports(1, 5), false) // it did not answer
+	now += AskEvery
+	step(dataTopic, reports(1, 6), true)
 	step(birthTopic, certificate(2, 7), false)
 	if rs := step(dataTopic, reports(2, 1), false); rs[1].Number != 1.5 || rs[1].Key != "Pump 1/Temp" || rs[1].Unit != "Cel" || rs[1].Serial != "plant/edge1" {
 		t.Fatalf("%+v", rs)
 	}
-	step(dataTopic, reports(2, 1), false)                             // a redelivery
-	if rs := step(dataTopic, reports(2, 3), true); rs[0].Err != nil { // a gap
+	step(dataTopic, reports(2, 1), false) // a redelivery
+	step(dataTopic, reports(2, 3), false) // 2 comes late
+	step(dataTopic, reports(2, 4), false)
+	step(dataTopic, reports(2, 2), false)
+	now += AskEvery + ReorderTimeout
+	step(dataTopic, reports(2, 5), false)
+	if rs := step(dataTopic, reports(2, 8), false); rs[0].Err != nil { // a gap
+		t.Fatalf("%+v", rs)
+	}
+	now += ReorderTimeout
+	if rs := step(dataTopic, reports(2, 9), true); rs[0].Err != nil {
 		t.Fatalf("%+v", rs)
 	}
 	step(birthTopic, certificate(2, 8), false)
+	step(dataTopic, reports(3, 1), false) // an alias that this birth does not give, and asked seconds ago
+	now += AskEvery
+	step(dataTopic, reports(3, 2), true)
+	step(birthTopic, certificate(3, 8), false)
+	now += AskEvery
 	for i := range 600 { // seq goes round
 		step(dataTopic, reports(1, uint8(i+1)), false)
 	}

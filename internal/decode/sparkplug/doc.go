@@ -22,8 +22,8 @@
 // the broker may deliver the will of an older session late. seq counts modulo 256 over all messages of a node; the same
 // number again is a redelivery. After a gap, or data before its birth, known aliases go on to be read; a value whose alias
 // is not known leaves with Err, as does one whose data type is not the birth's. Ask then gives the rebirth request (NCMD,
-// Node Control/Rebirth) that a host is to publish, at most once in AskEvery for each node. Deaths, STATE and commands
-// hold nothing to store.
+// Node Control/Rebirth) that a host is to publish; after a gap not before ReorderTimeout has passed without the missing
+// messages (3.0.0, 5.9). Each node is asked at most once in AskEvery. Deaths, STATE and commands hold nothing to store.
 //
 // A payload on another topic (situ/v1/{owner}/{thing}/sparkplug) is read as well: a bdSeq beside other metrics makes it a
 // birth, a bdSeq alone a death; its topic stands for the node, and Serial is empty.

@@ -1,5 +1,6 @@
 // Package broker is the embedded MQTT front: an MQTT 3.1, 3.1.1 and 5 server (mochi) that takes PUBLISH packets
-// and hands them to a Handler. It routes nothing: subscriptions are refused, nothing is retained or stored.
+// and hands them to a Handler. It routes nothing: nothing is retained or stored, and subscriptions are refused but those
+// that a Session grants, which get what Deliver sends on that very connection.
 //
 // A QoS 1 PUBLISH is acknowledged when, and only when, its Session calls Client.Ack: mochi by itself would send
 // PUBACK before anybody has stored the message. QoS 2 is the Session's too: Received sends PUBREC, Release takes PUBREL,
@@ -12,6 +13,7 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +38,9 @@ const (
 	maxConnect     = 16 << 10 // bytes of CONNECT, which mochi keeps as long as the connection
 	maxAliases     = 16       // topics of up to 64 KiB that mochi keeps for a version 5 client
 	maxAcks        = 4 * maxPacketIDs
+
+	maxSubscriptions = 16  // granted to a connection
+	maxFilter        = 512 // bytes of one
 )
 
 // DefaultConnections is how many connections there may be at once, unless Options say another number.
@@ -87,6 +92,12 @@ type Session interface {
 	Release(id uint16) error
 	// Close tells that the connection is gone.
 	Close()
+}
+
+// Subscriber is what a Session also implements if its client may subscribe to something.
+type Subscriber interface {
+	// Subscribe grants a topic filter, or not. It runs on the connection's goroutine.
+	Subscribe(filter string) bool
 }
 
 // Options of a Server.
@@ -181,7 +192,7 @@ type Client struct {
 	refused func(reason string)
 
 	mu      sync.Mutex    // guards acks and unread
-	acks    []byte        // PUBACK, PUBREC and PUBCOMP packets not yet written
+	acks    []byte        // PUBACK, PUBREC, PUBCOMP and delivered PUBLISH packets not yet written
 	unread  bool          // more than maxAcks would wait: the connection is being closed
 	wake    chan struct{} // holds one token when acks is not empty
 	done    chan struct{} // closed when the connection is gone
@@ -230,7 +241,34 @@ func (c *Client) Complete(id uint16, known bool) {
 	c.send(packets.Pubcomp<<4, 3, byte(id>>8), byte(id), packets.ErrPacketIdentifierNotFound.Code) // [MQTT-4.3.3-13]
 }
 
-func (c *Client) send(packet ...byte) {
+// Deliver sends a PUBLISH of QoS 0 to the client if it has subscribed to topic. It never blocks.
+func (c *Client) Deliver(topic string, payload []byte) bool {
+	if _, ok := c.server.Topics.Subscribers(topic).Subscriptions[c.cl.ID]; !ok {
+		return false
+	}
+	packet := publishPacket(topic, payload, c.version >= 5)
+	if most := c.cl.Properties.Props.MaximumPacketSize; most > 0 && uint64(len(packet)) > uint64(most) {
+		return false // [MQTT-3.1.2-24]
+	}
+	return c.send(packet...)
+}
+
+// publishPacket is a PUBLISH of QoS 0, without properties.
+func publishPacket(topic string, payload []byte, properties bool) []byte {
+	rest := 2 + len(topic) + len(payload)
+	if properties {
+		rest++
+	}
+	b := binary.AppendUvarint([]byte{packets.Publish << 4}, uint64(rest)) // MQTT's variable byte integer is the same
+	b = append(binary.BigEndian.AppendUint16(b, uint16(len(topic))), topic...)
+	if properties {
+		b = append(b, 0)
+	}
+	return append(b, payload...)
+}
+
+// send queues a whole packet behind those that wait. false: the client does not read.
+func (c *Client) send(packet ...byte) bool {
 	c.mu.Lock()
 	if len(c.acks)+len(packet) > maxAcks {
 		first := !c.unread
@@ -240,7 +278,7 @@ func (c *Client) send(packet ...byte) {
 			c.refused("unread")
 			go c.cl.Stop(ErrUnread) // closing a TLS connection writes to it, and this must not block
 		}
-		return
+		return false
 	}
 	c.acks = append(c.acks, packet...)
 	c.mu.Unlock()
@@ -248,6 +286,7 @@ func (c *Client) send(packet ...byte) {
 	case c.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // Stop closes the connection; code is told to a version 5 client.

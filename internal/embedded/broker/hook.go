@@ -172,12 +172,26 @@ func (h *hook) sweep() {
 	})
 }
 
-// OnACLCheck refuses every subscription; what may be published is decided in Publish, where it becomes a dead letter.
-func (h *hook) OnACLCheck(_ *mqtt.Client, _ string, write bool) bool {
-	if !write {
-		h.refused("subscribe")
+// OnACLCheck refuses subscriptions, but those that the session grants, which mochi then keeps with the client; what may be
+// published is decided in Publish, where it becomes a dead letter.
+func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	if write || h.grants(cl, topic) {
+		return true
 	}
-	return write
+	h.refused("subscribe")
+	return false
+}
+
+func (h *hook) grants(cl *mqtt.Client, filter string) bool {
+	c, ok := h.client(cl)
+	if !ok || len(filter) > maxFilter {
+		return false
+	}
+	if _, again := cl.State.Subscriptions.Get(filter); !again && cl.State.Subscriptions.Len() >= maxSubscriptions {
+		return false
+	}
+	s, ok := c.session.(Subscriber)
+	return ok && s.Subscribe(filter)
 }
 
 // OnPublish hands the message over. ErrRejectPacket keeps mochi from acknowledging, routing and counting it.
