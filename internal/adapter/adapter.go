@@ -10,7 +10,8 @@
 // so nothing is kept here: what was not acknowledged when the adapter ends was not answered.
 //
 // Bounds: connections, frames of one connection that wait for PUBACK (then its socket is not read), bytes that wait to
-// become a frame, and how long a connection may be silent. situ_adapter_* counts what was dropped, by reason. A protocol
+// become a frame, of one connection and of all together, how long a connection may be silent, and how long it may leave an
+// answer unread. situ_adapter_* counts what was dropped, by reason. A protocol
 // without authentication is not made safe by being carried: the listener is for loopback, for a network that only the
 // devices have, or behind TLS.
 package adapter
@@ -24,6 +25,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,6 +62,8 @@ type Config struct {
 	Allow       []netip.Prefix // peers that may connect; none = all
 	Connections int            // at once; 0 = 10,000
 	Waiting     int            // frames of one connection without PUBACK; 0 = 16
+	Room        int64          // bytes of all connections that wait to become frames; 0 = 64 MiB
+	Unread      time.Duration  // a connection that does not take an answer for so long is closed; 0 = 10 s
 	Idle        time.Duration  // a silent connection is closed after it; 0 = 15 min
 	AckTimeout  time.Duration  // a connection whose frame has no PUBACK for so long is closed, unanswered; 0 = 30 s
 	Clock       func() time.Time
@@ -69,8 +73,9 @@ type Config struct {
 
 // Server takes connections.
 type Server struct {
-	cfg Config
-	m   *metrics
+	cfg  Config
+	m    *metrics
+	held atomic.Int64 // bytes that wait to become frames
 }
 
 // New checks the configuration.
@@ -89,6 +94,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Waiting == 0 {
 		cfg.Waiting = 16
+	}
+	if cfg.Room == 0 {
+		cfg.Room = 64 << 20
+	}
+	if cfg.Unread == 0 {
+		cfg.Unread = 10 * time.Second
 	}
 	if cfg.Idle == 0 {
 		cfg.Idle = 15 * time.Minute

@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// writeTimeout bounds how long an answer may take to leave: a device that does not read is as good as gone.
-const writeTimeout = 10 * time.Second
-
 // frame is one on its way: published, and to be answered behind those before it.
 type frame struct {
 	token  Token
@@ -55,6 +52,7 @@ func (s *Server) read(ctx context.Context, nc net.Conn, frames chan<- frame) err
 		answer = s.cfg.Protocol.Answers()
 	}
 	room := make([]byte, 4096)
+	defer func() { s.held.Add(-int64(len(rest))) }()
 	for {
 		if err := nc.SetReadDeadline(time.Now().Add(s.cfg.Idle)); err != nil {
 			return err
@@ -74,6 +72,12 @@ func (s *Server) read(ctx context.Context, nc net.Conn, frames chan<- frame) err
 			if len(left) > s.cfg.Protocol.Most {
 				s.m.refused.WithLabelValues("size").Inc()
 				left = nil
+			}
+			if held := s.held.Add(int64(len(left) - len(rest))); held > s.cfg.Room && len(left) > 0 {
+				s.held.Add(-int64(len(left)))
+				rest = nil
+				s.m.refused.WithLabelValues("memory").Inc()
+				return fmt.Errorf("%d bytes of all devices wait to become frames, there is room for %d", held, s.cfg.Room)
 			}
 			rest = append([]byte(nil), left...)
 		}
@@ -136,10 +140,13 @@ func (s *Server) answer(nc net.Conn, frames <-chan frame) error {
 		if len(f.answer) == 0 {
 			continue
 		}
-		if err := nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		if err := nc.SetWriteDeadline(time.Now().Add(s.cfg.Unread)); err != nil {
 			return err
 		}
 		if _, err := nc.Write(f.answer); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) { // a device that does not read is as good as gone
+				s.m.refused.WithLabelValues("unread").Inc()
+			}
 			return fmt.Errorf("answer: %w", err)
 		}
 		s.m.answers.Inc()

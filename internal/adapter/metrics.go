@@ -23,7 +23,7 @@ func newMetrics(r prometheus.Registerer, protocol string) (*metrics, error) {
 		frames:      counter("frames_total", "Frames published."),
 		answers:     counter("answers_total", "Answers sent to devices."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "situ_adapter_refused_total", ConstLabels: is,
-			Help: "Connections not taken (peer, connections) or closed (idle, unacknowledged), and bytes dropped (size, truncated)."}, []string{"reason"}),
+			Help: "Connections not taken (peer, connections) or closed (idle, unacknowledged, unread: answers; memory: too much of all devices waits to become frames), and bytes dropped (size, truncated)."}, []string{"reason"}),
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.connections, m.bytes, m.frames, m.answers, m.refused} {
