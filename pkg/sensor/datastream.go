@@ -100,8 +100,8 @@ type Datastream struct {
 	Interval  time.Duration `json:"interval,omitempty"` // expected between results, 0 = not declared
 	Min       *float64      `json:"min,omitempty"`      // plausible range of this instrument, canonical unit
 	Max       *float64      `json:"max,omitempty"`
-	Rate      *float64      `json:"rate,omitempty"`     // plausible change a second, canonical unit; nil = the property's, 0 = not judged
-	StillS    *float64      `json:"still_s,omitempty"`  // seconds for which a result may stay the same; nil = the property's, 0 = not judged
+	Rate      *float64      `json:"rate,omitempty"`    // plausible change a second, canonical unit; nil = the property's, 0 = not judged
+	StillS    *float64      `json:"still_s,omitempty"` // seconds for which a result may stay the same; nil = the property's, 0 = not judged
 	Auto      bool          `json:"auto,omitempty"`
 	Version   uint64        `json:"version"`
 }
