@@ -30,7 +30,7 @@ func (p *process) redecoder() *redecode.Redecoder {
 			_, err := p.registry.Declare(ctx, d)
 			return err
 		},
-		Live:   p.showReplayed,
+		Live:   func(rows *sensor.Batch) { p.live.Revise(rows, failpoint.Now()) },
 		Now:    failpoint.Now,
 		Logger: p.logger,
 	})

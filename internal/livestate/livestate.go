@@ -97,6 +97,7 @@ type State struct {
 	ahead    [chunkRows]uint32 // streams of the rows being applied
 	sink     uint32            // see warm
 	touched  bool              // a node has changed since the last version
+	revised  bool              // the rows in hand are those of Revise
 	counters counters
 	rate     rate
 
@@ -120,13 +121,23 @@ func New(lookup Lookup, catalogue catalogue, now time.Time) *State {
 }
 
 // Apply takes the rows of b as they are at now. It keeps nothing of b but its texts.
-func (s *State) Apply(b *sensor.Batch, now time.Time) {
+func (s *State) Apply(b *sensor.Batch, now time.Time) { s.apply(b, now, false) }
+
+// Revise is Apply for what a newer decoder made of messages: where such a message stands with the same instant, the new value
+// takes the old one's place, whatever its idx and time of result.
+func (s *State) Revise(b *sensor.Batch, now time.Time) { s.apply(b, now, true) }
+
+func (s *State) apply(b *sensor.Batch, now time.Time, revised bool) {
 	s.advance(now.UnixMilli())
 	if len(b.Declarations) > 0 {
 		s.locked(func() { s.resolve(resolveSome) })
 	}
 	for from := 0; from < b.Len(); from += chunkRows {
-		s.locked(func() { s.applyRows(b, from, min(from+chunkRows, b.Len())) })
+		s.locked(func() {
+			s.revised = revised
+			s.applyRows(b, from, min(from+chunkRows, b.Len()))
+			s.revised = false
+		})
 	}
 }
 
@@ -228,7 +239,8 @@ func (s *State) applyRow(b *sensor.Batch, i int, si uint32) {
 	if b.Lon[i] != sensor.NoPosition {
 		s.place(st.thing, b.Lon[i], b.Lat[i], b.Cell[i], k)
 	}
-	if !st.key().less(k) {
+	inPlace := s.revised && st.phenomenon == k.phenomenon && st.arrival == k.arrival && st.seq == k.seq
+	if !inPlace && !st.key().less(k) {
 		s.counters.older++
 		return
 	}

@@ -87,6 +87,35 @@ func TestLatest(t *testing.T) {
 	}
 }
 
+// What a newer decoder made of the message that stands takes its place, whatever its idx; of any other message it does not.
+func TestReviseTakesThePlaceOfItsMessage(t *testing.T) {
+	b := newScene(t)
+	id := b.stream("a", open(1))
+	revise := func(seq uint64, arrival, at int64, idx uint16, result float64) float64 {
+		o := sensor.Observation{Datastream: id, Thing: sensor.ThingID("owner/a").Key(), PhenomenonTime: at, ResultTime: at - 5, Result: result,
+			Lon: sensor.NoPosition, Lat: sensor.NoPosition}
+		var batch sensor.Batch
+		batch.AppendRow(batch.ProducerIndex(sensor.Producer{Gateway: "g", Epoch: 1}), seq, idx, arrival, &o)
+		b.Revise(&batch, time.UnixMilli(b.now))
+		l, _ := b.Latest(id)
+		return l.Result
+	}
+	b.says("a", id, nil, 10, "")
+	b.now++
+	b.says("a", id, nil, 20, "")
+	if got := revise(1, b.now-1, b.now-1, 0, 1); got != 20 {
+		t.Errorf("%v after an older message was read again, want 20", got)
+	}
+	if got := revise(2, b.now, b.now, 0, 2); got != 2 {
+		t.Errorf("%v after the newest was, want 2", got)
+	}
+	b.now++
+	b.says("a", id, nil, 30, "")
+	if got := revise(2, b.now-1, b.now-1, 7, 3); got != 30 {
+		t.Errorf("%v, want 30", got)
+	}
+}
+
 func TestWithoutPlaceNotOnTheMap(t *testing.T) {
 	b := newScene(t)
 	id := b.stream("a", open(1))

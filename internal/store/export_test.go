@@ -31,3 +31,25 @@ func (s *Store) InsertBare(ctx context.Context, table string, b *sensor.Batch) e
 	}
 	return batch.Send()
 }
+
+// MigrateTo brings the tables to what they were when this was the newest migration.
+func (s *Store) MigrateTo(ctx context.Context, number uint32) error {
+	d := dialect{Database: s.db}
+	all, err := migrations(d)
+	if err != nil {
+		return err
+	}
+	for _, statement := range d.ledger() {
+		if err := s.conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	for _, m := range all {
+		if m.number <= number {
+			if err := s.apply(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -41,8 +41,15 @@ func fullMessage() *Message {
 }
 
 func TestRecordRoundTrip(t *testing.T) {
+	kept := fullMessage()
+	kept.Kept = &KeptPayload{Topic: "acme/t/up", Source: "acme", Protocol: "wasm", Named: "acme/-", Client: "c", User: "u", QoS: 2, Part: BackfillPart,
+		Size: 70_000, Payload: []byte{0, 0xff, '{'}}
+	once := &Message{Arrival: 5, Empty: ReasonHeartbeat, Thing: "a/b", Delivery: Delivery{Session: "u\x00c", Packet: 7, Number: 9, Lanes: 1},
+		Kept: &KeptPayload{Topic: "situ/v1/a/b/json"}}
 	for name, m := range map[string]*Message{
 		"full":      fullMessage(),
+		"kept":      kept,
+		"kept once": once,
 		"zero":      {},
 		"heartbeat": {Arrival: 1767225600000, Empty: ReasonHeartbeat},
 		"whose":     {Arrival: 1767225600000, Empty: ReasonHeartbeat, Thing: "ecology/-"},
@@ -59,7 +66,10 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("%s: what stood before is gone", name)
 		}
 		b = b[len(before):]
-		got := Message{Empty: "left over", DeadLetters: make([]DeadLetter, 3)}
+		if HasDelivery(b) != (m.Delivery.Number != 0) {
+			t.Errorf("%s: has a delivery: %t", name, HasDelivery(b))
+		}
+		got := Message{Empty: "left over", DeadLetters: make([]DeadLetter, 3), Kept: &KeptPayload{Topic: "left over"}}
 		if err := DecodeMessage(&got, b); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -76,6 +86,9 @@ func sameMessage(t *testing.T, name string, want, got *Message) {
 	t.Helper()
 	if want.Arrival != got.Arrival || want.Empty != got.Empty || want.Thing != got.Thing || len(want.Observations) != len(got.Observations) {
 		t.Fatalf("%s: %+v, want %+v", name, got, want)
+	}
+	if !reflect.DeepEqual(want.Kept, got.Kept) || want.Delivery != got.Delivery {
+		t.Errorf("%s: kept %+v, delivery %+v, want %+v, %+v", name, got.Kept, got.Delivery, want.Kept, want.Delivery)
 	}
 	for i := range want.Observations {
 		w, g := want.Observations[i], got.Observations[i]
@@ -221,6 +234,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	f.Add(AppendMessage(nil, fullMessage()))
 	f.Add(AppendMessage(nil, &Message{}))
 	f.Add(AppendMessage(nil, &Message{Arrival: 1767225600000, Empty: ReasonBirth}))
+	f.Add(AppendMessage(nil, &Message{Arrival: 1, Kept: &KeptPayload{Topic: "a", Size: 3, Payload: []byte("abc")}}))
 	var m, again Message // reused on purpose
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := DecodeMessage(&m, b); err != nil {

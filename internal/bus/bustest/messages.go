@@ -34,6 +34,9 @@ func Messages(seed uint64, n int) []sensor.Message {
 		default:
 			m.Observations = observations(r, m.Arrival, 1+r.IntN(4))
 		}
+		if i%7 == 2 { // of every kind
+			m.Kept = kept(r)
+		}
 	}
 	return out
 }
@@ -78,6 +81,15 @@ func deadLetter(r *rand.Rand) sensor.DeadLetter {
 	}
 }
 
+func kept(r *rand.Rand) *sensor.KeptPayload {
+	p := make([]byte, 1+r.IntN(60))
+	for i := range p {
+		p[i] = byte(r.Uint32())
+	}
+	return &sensor.KeptPayload{Topic: "acme/t7/up", Source: "acme", Protocol: "wasm", Named: "acme/t7", Client: fmt.Sprintf("c%d", r.IntN(9)), User: "u", QoS: 2,
+		Part: sensor.Part(r.IntN(3)), Size: len(p), Payload: p}
+}
+
 func declaration(r *rand.Rand) sensor.Declaration {
 	return sensor.Declaration{Datastream: &sensor.Datastream{ID: sensor.DatastreamID(r.Uint64()), SourceKey: "a34004-Rtd"}}
 }
@@ -109,6 +121,9 @@ func lines(b *sensor.Batch) []string {
 	for _, d := range b.Declarations {
 		j, err := json.Marshal(d)
 		out = append(out, fmt.Sprintf("declaration %s %v", j, err))
+	}
+	for _, k := range b.Payloads {
+		out = append(out, fmt.Sprintf("payload %+v", k))
 	}
 	for _, e := range b.Empties {
 		out = append(out, fmt.Sprintf("empty %+v", e))

@@ -48,6 +48,9 @@ func Run(t *testing.T, backend Backend) {
 		{"BalanceWaitsForWhatIsOnItsWay", testBalanceOnItsWay},
 		{"BalanceIsTheRecount", testBalanceDifferential},
 		{"WhatPolicyRemovedIsTold", testRemoved},
+		{"NewestRevisionOfAMessageSpeaks", testRevised},
+		{"RevisionsAreTheModels", testRevisedModel},
+		{"PayloadsComeBackAsTheyCame", testPayloads},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, database := backend(t)

@@ -41,6 +41,9 @@ func fill(seed uint64, n int) *sensor.Batch {
 				m.Observations = append(m.Observations, observation(r, at))
 			}
 		}
+		if seq%3 == 0 {
+			m.Kept = &sensor.KeptPayload{Topic: "acme/t/up", Source: "acme", Named: "acme/t", Size: 5, Payload: []byte{byte(seq), 0, 0xff, '{', '}'}}
+		}
 		b.Add(producer, seq, &m)
 	}
 	return b
