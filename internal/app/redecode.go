@@ -50,7 +50,7 @@ func (p *process) redecode(r *redecode.Redecoder) query.Redecode {
 				return nil, err
 			}
 			defer os.RemoveAll(dir)
-			if sources, err = newerSources(with, dir); err != nil {
+			if sources, err = NewerSources(with, dir); err != nil {
 				return nil, fmt.Errorf("%w: %w", query.ErrRedecode, err)
 			}
 		}
@@ -69,8 +69,8 @@ func (p *process) rereadNormalizer() *normalize.Normalizer {
 		Ledger: func() normalize.Ledger { return p.registry.Snapshot() }})
 }
 
-// newerSources are those of a request, with their plug-ins as files in dir.
-func newerSources(with *query.RedecodeWith, dir string) ([]gateway.Source, error) {
+// NewerSources are those of a request, with their plug-ins as files in dir.
+func NewerSources(with *query.RedecodeWith, dir string) ([]gateway.Source, error) {
 	var f struct {
 		Sources []gateway.Source `yaml:"sources"`
 	}
