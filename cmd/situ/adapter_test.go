@@ -2,23 +2,36 @@ package main
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/situ-city/situ/internal/app/apptest"
+	"github.com/situ-city/situ/internal/decode/gb26875"
 	"github.com/situ-city/situ/internal/decode/hj212"
+	"github.com/situ-city/situ/internal/decode/sl651"
 )
 
-// startAdapter runs `situ adapter hj212` and gives where it listens.
-func startAdapter(t *testing.T, broker string) (addr string) {
+// startAdapter runs `situ adapter PROTOCOL` and gives where it listens.
+func startAdapter(t *testing.T, broker, protocol, owner string, more ...string) (addr string) {
 	t.Helper()
 	var out, log apptest.Lines
-	cmd := exec.Command(program(t), "adapter", "hj212", "--owner", "ecology", "--listen", "127.0.0.1:0", "--broker", "tcp://"+broker)
+	cmd := exec.Command(program(t), append([]string{"adapter", protocol, "--owner", owner, "--listen", "127.0.0.1:0", "--broker", "tcp://" + broker}, more...)...)
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -30,7 +43,7 @@ func startAdapter(t *testing.T, broker string) (addr string) {
 		}
 	})
 	apptest.Until(t, time.Minute, func() string {
-		rest, ok := out.After("hj212  ")
+		rest, ok := out.After(protocol + "  ")
 		if !ok {
 			return "situ adapter has not said where it listens"
 		}
@@ -100,7 +113,7 @@ func TestAdapter(t *testing.T) {
 	args := []string{"--auto-register", "--mqtt", mqtt}
 	l := start(t, data, args...)
 	l.WaitReady(t)
-	d := &dataLogger{t: t, addr: startAdapter(t, mqtt)}
+	d := &dataLogger{t: t, addr: startAdapter(t, mqtt, "hj212", "ecology")}
 	const frames, kills = 300, 3
 	again := 0
 	for n := 1; n <= frames; n++ {
@@ -133,4 +146,124 @@ func TestAdapter(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestAdapterProtocols: a hydrological station that speaks SL 651 over TLS, and a fire unit that speaks GB/T 26875.3, reach
+// the history, and are answered as their standards have it. /metrics of an adapter tells.
+func TestAdapterProtocols(t *testing.T) {
+	needEngine(t)
+	l := start(t, apptest.Dir(t), "--auto-register")
+	mqtt := strings.TrimPrefix(l.MQTT, "tcp://")
+	cert, key, roots := selfSigned(t)
+	metrics := freePort(t)
+	station, err := tls.Dial("tcp", startAdapter(t, mqtt, "sl651", "water", "--tls-cert", cert, "--tls-key", key), &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer station.Close()
+	unit, err := net.Dial("tcp", startAdapter(t, mqtt, "gb26875", "fire", "--metrics", metrics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unit.Close()
+	now := time.Now().In(time.FixedZone("", 8*3600)).Truncate(time.Minute)
+	body, err := sl651.AppendStation(nil, "0050600123", 'H')
+	if err == nil {
+		body, err = sl651.AppendNumber(sl651.AppendTime(body, now), 0x39, 10.49)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := sl651.Append(nil, sl651.Frame{Center: 1, Station: "0050600123", Function: 0x32, Serial: 7, Sent: now.Format("060102150405"), Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := gb26875.AppendAnalog(gb26875.AppendUnit(nil, 3, 1), gb26875.Component{SystemType: 1, System: 3, Type: 40, Zone: 10, Place: 2}, 3, 215, now)
+	alarm, err := gb26875.Append(nil, gb26875.Packet{Serial: 9, Version: [2]byte{1, 2}, Time: gb26875.Label(now), Source: 0x379, Target: 1, Command: gb26875.Send, Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := sl651.Parse(ask(t, station, report, sl651.Split))
+	if err != nil || !answer.Down || answer.Serial != 7 || answer.Function != 0x32 || !answer.Checksum.OK {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	confirmed, err := gb26875.Parse(ask(t, unit, alarm, gb26875.Split))
+	if err != nil || confirmed.Command != gb26875.Confirm || confirmed.Serial != 9 || confirmed.Target != 0x379 || confirmed.Sum != confirmed.Right {
+		t.Errorf("%+v, %v", confirmed, err)
+	}
+	l.WaitReady(t)
+	apptest.Until(t, time.Minute, func() string {
+		rows := l.SQL(t, "SELECT thing, source_key AS k, result AS r, unit AS u FROM history WHERE owner IN ('water', 'fire') ORDER BY owner DESC")
+		if len(rows) != 2 {
+			return fmt.Sprintf("history has %v", rows)
+		}
+		if r := rows[0]; r.String("thing") != "water/0050600123" || r.String("k") != "Z" || r.Float(t, "r") != 10.49 || r.String("u") != "m" {
+			t.Errorf("%v", r)
+		}
+		if r := rows[1]; r.String("thing") != "fire/000000000379" || r.String("k") != "temperature-1.3-40.10.2" || r.Float(t, "r") != 21.5 {
+			t.Errorf("%v", r)
+		}
+		return ""
+	})
+	got, err := http.Get("http://" + metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	for _, want := range []string{`situ_adapter_frames_total{protocol="gb26875"} 1`, `situ_adapter_answers_total{protocol="gb26875"} 1`, `situ_adapter_connections{protocol="gb26875"} 1`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("/metrics without %q, %v", want, err)
+		}
+	}
+}
+
+// ask sends a frame in two pieces and reads the answer.
+func ask(t *testing.T, c net.Conn, frame []byte, split func([]byte) ([][]byte, []byte)) []byte {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	for _, part := range [][]byte{frame[:5], frame[5:]} {
+		if _, err := c.Write(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []byte
+	for room := make([]byte, 256); ; {
+		n, err := c.Read(room)
+		got = append(got, room[:n]...)
+		if frames, _ := split(got); len(frames) > 0 {
+			return frames[0]
+		}
+		if err != nil {
+			t.Fatalf("no answer, but %X, %v", got, err)
+		}
+	}
+}
+
+// selfSigned makes a certificate for localhost, its key, and who trusts it.
+func selfSigned(t *testing.T) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	template := x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key, roots = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), x509.NewCertPool()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := errors.Join(os.WriteFile(cert, text, 0o600), os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	roots.AppendCertsFromPEM(text)
+	return cert, key, roots
 }

@@ -10,7 +10,8 @@ import (
 
 // NameFrom makes a name of a serial that has several parts, always the same one: what separates them becomes '.', so that
 // "plant/edge1" is "plant.edge1". Where that could make one name of two serials (a part holds a '.', both '/' and ':'
-// separate, 64 bytes are not enough), it ends with a hash of the whole serial. A serial with anything else that no name
+// separate, 64 bytes are not enough), it ends with a hash of the whole serial. The '!' before a Meshtastic node's number is
+// left out. A serial with anything else that no name
 // may have gives none.
 func NameFrom(serial string) (name string, ok bool) {
 	if ValidName(serial) {
@@ -19,7 +20,10 @@ func NameFrom(serial string) (name string, ok bool) {
 	if serial == "" {
 		return "", false
 	}
-	name = strings.NewReplacer("/", ".", ":", ".").Replace(serial)
+	name = strings.NewReplacer("/", ".", ":", ".").Replace(strings.TrimPrefix(serial, "!"))
+	if name == "" {
+		return "", false
+	}
 	for _, r := range name {
 		if r == utf8.RuneError || !ValidName(string(r)) {
 			return "", false
