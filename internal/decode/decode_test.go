@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
 	"time"
 
 	"github.com/situ-city/situ/pkg/sensor"
@@ -193,5 +195,34 @@ func TestText(t *testing.T) {
 	}
 	if _, err := NewText("latin1"); err == nil {
 		t.Error("an unknown encoding passed")
+	}
+}
+
+// The places that are found in a conversion are told as those of the payload: also several, in any order, and twice the same.
+func TestLocate(t *testing.T) {
+	gb, err := NewText("gb18030")
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte("温度😀a§b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := gb.UTF8(payload)
+	e := func(at int) *Error { return &Error{Offset: at, Err: ErrMalformed} }
+	one := e(6)
+	readings := []Reading{{Err: e(13)}, {}, {Err: fmt.Errorf("row: %w", e(3))}, {Err: one}, {Err: e(-1)}, {Err: e(0)}}
+	gb.Locate(payload, text, readings, one)
+	for i, want := range []int{11, 0, 2, 4, -1, 0} {
+		var got *Error
+		if errors.As(readings[i].Err, &got) && got.Offset != want {
+			t.Errorf("%d: at %d, want %d", i, got.Offset, want)
+		}
+	}
+	same := e(3)
+	Text{}.Locate(payload, text, nil, same)
+	gb.Locate([]byte("ascii"), []byte("ascii"), nil, same)
+	if same.Offset != 3 {
+		t.Error(same.Offset)
 	}
 }

@@ -1,7 +1,9 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -48,6 +50,38 @@ func (t Text) UTF8(b []byte) (out []byte, bad int) {
 		return nil, 0
 	}
 	return out, -1
+}
+
+// Locate turns the offsets of errors, which are places in the text that UTF8 made of payload, into those of payload. It
+// goes through text once, however many errors there are.
+func (t Text) Locate(payload, text []byte, readings []Reading, err error) {
+	if t.from == nil || ascii(payload) {
+		return
+	}
+	var wrong []*Error
+	for _, err := range append([]error{err}, errs(readings)...) {
+		var e *Error
+		if errors.As(err, &e) && e.Offset > 0 && e.Offset <= len(text) {
+			wrong = append(wrong, e)
+		}
+	}
+	slices.SortFunc(wrong, func(a, b *Error) int { return a.Offset - b.Offset })
+	back := simplifiedchinese.GB18030.NewEncoder()
+	seen, there := 0, 0
+	for _, e := range slices.Compact(wrong) {
+		piece, _ := back.Bytes(text[seen:e.Offset])
+		seen, there = e.Offset, there+len(piece)
+		e.Offset = min(there, len(payload))
+	}
+}
+
+func errs(readings []Reading) (all []error) {
+	for i := range readings {
+		if err := readings[i].Err; err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
 }
 
 func ascii(b []byte) bool {

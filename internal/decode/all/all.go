@@ -2,6 +2,8 @@
 // nothing registers itself.
 package all
 
+//go:generate go run ../../tools/protocoldocs -root ../../..
+
 import (
 	"github.com/situ-city/situ/internal/decode"
 	"github.com/situ-city/situ/internal/decode/chirpstack"

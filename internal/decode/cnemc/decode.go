@@ -31,13 +31,13 @@ type Decoder struct {
 	words    decode.Interner
 	empty    sensor.Reason
 
-	out     []decode.Reading
-	first   int
-	foreign bool // the text is a conversion: its offsets are not the payload's
-	shift   int  // bytes of the byte order mark
-	rows    rows
-	head    []field
-	places  [asLabel + 1]int // of the columns that a row has one of; -1 = none
+	out    []decode.Reading
+	first  int
+	shift  int         // bytes of the byte order mark
+	used   decode.Text // the encoding of this payload
+	rows   rows
+	head   []field
+	places [asLabel + 1]int // of the columns that a row has one of; -1 = none
 }
 
 // field is a column of this payload.
@@ -65,6 +65,7 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 	d.out, d.first, d.empty = dst, len(dst), sensor.ReasonNoValues
 	err := d.table(payload)
 	out := d.out
+	d.used.Locate(payload, d.rows.b, out[d.first:], err)
 	d.out, d.rows.b = nil, nil
 	clear(d.rows.cells[:cap(d.rows.cells)])
 	if err == nil && len(out)-d.first > decode.MaxReadings {
@@ -116,11 +117,12 @@ func (d *Decoder) text(payload []byte) ([]byte, error) {
 	whole := len(payload)
 	payload = bytes.TrimPrefix(payload, []byte("\xef\xbb\xbf"))
 	d.shift = whole - len(payload)
+	d.used, d.rows.b = d.encoding, nil
 	text, bad := d.encoding.UTF8(payload)
 	if bad >= 0 && d.either {
 		if gb, err := decode.NewText("gb18030"); err == nil {
 			if text, other := gb.UTF8(payload); other < 0 {
-				d.foreign = true
+				d.used = gb
 				return text, nil
 			}
 		}
@@ -128,7 +130,6 @@ func (d *Decoder) text(payload []byte) ([]byte, error) {
 	if bad >= 0 {
 		return nil, fault(bad+d.shift, "", decode.ErrEncoding)
 	}
-	d.foreign = len(text) != len(payload)
 	return text, nil
 }
 
@@ -319,13 +320,8 @@ func (d *Decoder) add(r decode.Reading) {
 	}
 }
 
-// place gives the offset in the payload, -1 if that cannot be told.
-func (d *Decoder) place(i int) int {
-	if d.foreign {
-		return -1
-	}
-	return i + d.shift
-}
+// place gives the offset in the payload, or in what Locate then takes it from.
+func (d *Decoder) place(i int) int { return i + d.shift }
 
 func fault(at int, field string, err error) *decode.Error {
 	return &decode.Error{Protocol: protocol, Offset: at, Field: field, Err: err}

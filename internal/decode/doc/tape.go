@@ -36,6 +36,9 @@ func (t *tape) add() *node {
 	if at == MaxValues {
 		return nil
 	}
+	if at == cap(t.nodes) { // doubled, so that a great document costs no more than twice its tape
+		t.nodes = append(make([]node, 0, max(2*at, 64)), t.nodes...)
+	}
 	t.nodes = append(t.nodes, node{next: int32(at + 1)})
 	return &t.nodes[at]
 }

@@ -28,10 +28,11 @@ type Walk struct {
 	units    map[string]string
 	path     []byte
 	document
-	out   []decode.Reading
-	first int
-	empty sensor.Reason
-	err   error
+	payload []byte // until End: of a foreign encoding
+	out     []decode.Reading
+	first   int
+	empty   sensor.Reason
+	err     error
 }
 
 // NewWalk takes what the settings say about every JSON payload: encoding, zone, strict.
@@ -51,9 +52,12 @@ func (w *Walk) Begin(dst []decode.Reading, payload []byte) (gjson.Result, error)
 	if err != nil {
 		return gjson.Result{}, err
 	}
+	w.payload = payload
 	root, bad, err := w.read(text, at)
 	if err != nil {
-		return root, &decode.Error{Protocol: w.Protocol, Offset: at + bad, Err: err}
+		err = &decode.Error{Protocol: w.Protocol, Offset: at + bad, Err: err}
+		w.locate(err)
+		return root, err
 	}
 	return root, nil
 }
@@ -68,6 +72,7 @@ func (w *Walk) start(dst []decode.Reading) {
 // End gives what was added, or dst and the first error that refuses the payload.
 func (w *Walk) End() ([]decode.Reading, error) {
 	out := w.out
+	w.locate(w.err)
 	w.out = nil // keep nothing of the caller's
 	w.forget()
 	if w.err != nil {
@@ -75,6 +80,15 @@ func (w *Walk) End() ([]decode.Reading, error) {
 		return out[:w.first], w.err
 	}
 	return out, nil
+}
+
+// locate gives errors their places in the payload, if that is in another encoding.
+func (w *Walk) locate(err error) {
+	if w.encoding != (decode.Text{}) && w.payload != nil {
+		text, _ := w.encoding.UTF8(w.payload)
+		w.encoding.Locate(w.payload, text, w.out[w.first:], err)
+	}
+	w.payload = nil
 }
 
 // Fail refuses the whole payload, unless it has been refused already.

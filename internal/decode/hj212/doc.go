@@ -21,7 +21,7 @@
 //   - Serial is MN.
 //
 // Commands (CN 1xxx, 3xxx, 2012, 2022), answers (9011 to 9014), boot reports (2081) and heartbeats have no values:
-// no reading, no error; Empty tells which it was. Device logs and settings (3020 and its like) are not stored either.
+// they are counted as commands, births and heartbeats. Device logs and settings (3020 and its like) are not stored either.
 //
 // Of HJ 212-2025 (in force since 2026) what is publicly known is taken: its Flag (8 and 9), its further data (2013 raw
 // values, 2052, 2062, 2111), conditions of a plant in words (p99101-Rtd=St) and the heartbeat 9015. Values of a

@@ -63,9 +63,14 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 	d.out, d.first, d.refused = dst, len(dst), 0
 	ok := d.document()
 	out := d.out
+	var refusal error
 	d.out, d.b = nil, nil // keep nothing of the caller's
 	if !ok {
-		return dst, &decode.Error{Protocol: protocol, Offset: d.i, Field: d.keys.last.name, Err: d.err}
+		refusal = &decode.Error{Protocol: protocol, Offset: d.i, Field: d.keys.last.name, Err: d.err}
+	}
+	d.encoding.Locate(payload, text, out[len(dst):], refusal)
+	if !ok {
+		return dst, refusal
 	}
 	if d.refused > 0 && d.refused == len(out)-len(dst) { // nothing usable at all: the payload is refused
 		return dst, out[len(dst)].Err
