@@ -22,6 +22,9 @@
 // unit, as resolution; empty: the data sheet gives none, or several), interval (seconds, as delivered). Figures are those
 // of the makers' data sheets.
 //
+// judgements.csv, the figures of the rules that judge readings afterwards (docs/quality.md), a line a figure: rule, property
+// (code; empty: of the rule itself), name, value, reason.
+//
 // Breaks follow HJ 633-2012 (air, hourly), GB 3838-2002 (water), GB 3096-2008 (noise), GB/T 28591-2012 (wind),
 // GB/T 28592-2012 (rain, 24 h), GB 18483-2001 (oil fume), GB/T 50493-2019 (combustible gas), GB 3095-2012 with HJ 633 (means of 8 and 24 hours),
 // GB 5749-2022 (drinking water: turbidity, iron, manganese, nitrate), GBZ 2.1-2019 (hazardous gases, ppm); the others are round
@@ -33,9 +36,9 @@ import (
 	_ "embed"
 )
 
-// FS holds clickhouse/*.sql, properties.csv and models.csv.
+// FS holds clickhouse/*.sql, properties.csv, models.csv and judgements.csv.
 //
-//go:embed clickhouse/*.sql properties.csv models.csv
+//go:embed clickhouse/*.sql properties.csv models.csv judgements.csv
 var FS embed.FS
 
 //go:embed properties.csv
@@ -49,3 +52,9 @@ var models string
 
 // Models is the text of models.csv.
 func Models() string { return models }
+
+//go:embed judgements.csv
+var judgements string
+
+// Judgements is the text of judgements.csv.
+func Judgements() string { return judgements }

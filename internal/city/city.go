@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,15 +61,17 @@ type Fault uint8
 
 // The faults.
 const (
-	Healthy  Fault = iota
-	Stuck          // repeats one value
-	Drifting       // wanders away from the truth
-	Silent         // stops sending for hours
-	MadClock       // clock years or days off
-	BadCRC         // every third frame arrives broken (HJ 212 only)
+	Healthy   Fault = iota
+	Stuck           // repeats one value
+	Drifting        // wanders away from the truth
+	Silent          // stops sending for hours
+	MadClock        // clock years or days off
+	BadCRC          // every third frame arrives broken (HJ 212 only)
+	Odd             // far from what is true around it (Things with a temperature)
+	Repeating       // sends what it said last with each message again (plain JSON only)
 )
 
-var faultNames = [...]string{"healthy", "stuck", "drifting", "silent", "mad_clock", "bad_crc"}
+var faultNames = [...]string{"healthy", "stuck", "drifting", "silent", "mad_clock", "bad_crc", "odd", "repeating"}
 
 func (f Fault) String() string { return faultNames[f] }
 
@@ -149,18 +152,31 @@ func (c *City) invent(i int, places *places) {
 	}
 }
 
-// breakSome gives one Thing in a hundred a fault, the five kinds in turn. Only frames have a checksum to break.
+// breakSome gives one Thing in a hundred a fault, the kinds in turn.
 func (c *City) breakSome() {
 	for n, step := 0, 97; n*step < len(c.things); n++ {
-		fault := Fault(1 + n%5)
+		fault := Fault(1 + n%(len(faultNames)-1))
 		for i := n * step; i < len(c.things); i++ {
 			t := &c.things[i]
-			if t.Fault == Healthy && (fault != BadCRC || t.Protocol == "hj212") {
+			if t.Fault == Healthy && t.CanHave(fault) {
 				t.Fault = fault
 				break
 			}
 		}
 	}
+}
+
+// CanHave tells whether a fault makes sense of t: only frames have a checksum to break, only documents come as a list, only air is known well enough to be odd.
+func (t *Thing) CanHave(f Fault) bool {
+	switch f {
+	case BadCRC:
+		return t.Protocol == "hj212"
+	case Repeating:
+		return t.Protocol == "json"
+	case Odd:
+		return slices.ContainsFunc(t.Values, func(v Value) bool { return v.Property == "temperature" })
+	}
+	return true
 }
 
 // Due is the first instant not before at when Thing i sends.
@@ -178,6 +194,17 @@ func (c *City) Topic(i int) string {
 // Payload appends what Thing i sends at instant at; ok is false while it is silent.
 func (c *City) Payload(dst []byte, i int, at time.Time) (payload []byte, ok bool) {
 	t := &c.things[i]
+	if t.Fault == Repeating {
+		dst = append(dst, '[')
+		dst, _ = c.say(dst, t, i, at.Add(-t.Interval))
+		dst, ok = c.say(append(dst, ','), t, i, at)
+		return append(dst, ']'), ok
+	}
+	return c.say(dst, t, i, at)
+}
+
+// say appends one message.
+func (c *City) say(dst []byte, t *Thing, i int, at time.Time) (payload []byte, ok bool) {
 	step := uint64(at.UnixNano() / int64(t.Interval))
 	if t.Fault == Silent && (at.Unix()/14400+int64(i))%3 != 0 { // four hours in twelve it speaks
 		return dst, false
@@ -217,6 +244,10 @@ func (c *City) result(t *Thing, v *Value, s state, at time.Time, step uint64) fl
 	case Drifting:
 		days := float64(at.Unix()%(30*86400)) / 86400
 		return round(v.at(t, s, step)*(1+0.04*days), v.Decimals)
+	case Odd:
+		if v.Property == "temperature" {
+			return round(v.at(t, s, step)+16, v.Decimals) // in the sun, beside a chimney
+		}
 	}
 	return round(v.at(t, s, step), v.Decimals)
 }

@@ -38,6 +38,32 @@ type content struct {
 	spans    []store.DirtySpan
 }
 
+// afterInputs leaves out what would have to be judged again in a moment, because what it is judged from is on the list too.
+func afterInputs(list []store.Waiting) []store.Waiting {
+	type hour struct {
+		judged bool
+		begin  int64
+	}
+	busy := map[hour]bool{}
+	for _, d := range list {
+		if d.End()-d.Window <= day && d.Level != store.Rollup1d && d.Level != store.Judge1d {
+			for h := d.Window - d.Window%3600; h < d.End(); h += 3600 {
+				busy[hour{d.Level.Judges(), h}] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(d store.Waiting) bool {
+		if d.Level.Judges() {
+			for h := d.Window; h < d.End(); h += 3600 {
+				if busy[hour{d.Level == store.Judge1d, h}] {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
 // plan makes jobs of dirty spans: newest day first, in it lower levels first, then newest first.
 func (w *Worker) plan(ctx context.Context, list []store.Waiting) (jobs []job, err error) {
 	buckets := map[bucket]*content{}

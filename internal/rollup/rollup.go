@@ -1,7 +1,9 @@
 // Package rollup recomputes what late readings, repeats and corrections have made stale (beside step 6 of 8).
 //
 // In: the dirty spans that internal/store marks with every block. Out: cells_5m, cells_1h, cells_1d and datastream_1h,
-// each equal to a recompute from observations once nothing waits. The worker decides what is due, in which order and in
+// each equal to a recompute from observations once nothing waits, and judgements and thing_months, which are made from
+// the hours in the same way (docs/quality.md). Hours in which nothing came are judged too: the worker marks every hour
+// that is over. The worker decides what is due, in which order and in
 // what pieces; what a piece holds is internal/store's SQL. docs/formats/rollups.md has the rules and why they hold.
 //
 // A window that has just closed is computed after Grace. Everything else (late readings, corrections, years of backfill)
@@ -35,6 +37,7 @@ type Store interface {
 	SplitRollup(ctx context.Context, d store.DirtySpan) error
 	Recompute(ctx context.Context, version uint64, r store.RollupRange) error
 	DoneRollups(ctx context.Context, version uint64, list []store.DirtySpan) error
+	MarkHours(ctx context.Context, last int64) error
 }
 
 // Defaults of the Options.
@@ -49,6 +52,10 @@ const (
 	listLimit = 20_000           // spans looked at in one turn
 	turn      = 5 * time.Second  // of late work, before what is fresh is looked for again
 	longPause = time.Minute      // after errors
+
+	// judgeGrace is from the end of an hour to its first judgement. Who sends after a lost link is not called missing in
+	// between; who comes later than that is judged anew.
+	judgeGrace = 5 * time.Minute
 )
 
 // Options of a Worker. Store is needed.
@@ -73,6 +80,8 @@ type Worker struct {
 	// Pauses are measured by a clock that nobody sets, windows by Options.Now.
 	lateFrom time.Time // no late work before
 	daysFrom time.Time // no recompute of a day that is not over before
+
+	walked int64 // hours up to this one are marked to be judged
 }
 
 // New checks the options.
@@ -116,6 +125,9 @@ func (w *Worker) Run(ctx context.Context) {
 
 // step does what is due: what is fresh, then a turn of the rest.
 func (w *Worker) step(ctx context.Context) error {
+	if err := w.walk(ctx); err != nil {
+		return err
+	}
 	list, err := w.opt.Store.WaitingRollups(ctx, 0, listLimit)
 	if err != nil {
 		return err
@@ -133,7 +145,7 @@ func (w *Worker) step(ctx context.Context) error {
 	}
 	began := time.Now()
 	left := false
-	for range store.RollupLevels { // hours wait for their 5 minutes, days for their hours
+	for range store.RollupLevels + 1 { // hours wait for their 5 minutes, days and judgements for their hours, judged days for those
 		if left, err = w.work(ctx, late, began.Add(turn)); left || err != nil {
 			break
 		}
@@ -149,15 +161,33 @@ func (w *Worker) step(ctx context.Context) error {
 	return err
 }
 
-// Settle recomputes all that waits, windows that are not over included, until nothing does. Nothing else should be
-// writing meanwhile.
+// walk marks the hours that are over to be judged.
+func (w *Worker) walk(ctx context.Context) error {
+	last := w.opt.Now().Add(-judgeGrace).Truncate(time.Hour).Unix() - 3600
+	if last == w.walked {
+		return nil
+	}
+	err := w.opt.Store.MarkHours(ctx, last)
+	if err == nil {
+		w.walked = last
+	}
+	return err
+}
+
+// Settle recomputes all that waits, windows that are not over included, until nothing does; only what is not over cannot
+// be judged. Nothing else should be writing meanwhile.
 func (w *Worker) Settle(ctx context.Context) error {
+	if err := w.walk(ctx); err != nil {
+		return err
+	}
+	now := w.opt.Now()
+	can := func(d store.Waiting) bool { return d.Level != store.Judge1h || w.over(d, now) }
 	for {
-		list, err := w.opt.Store.WaitingRollups(ctx, 0, 1)
-		if err != nil || len(list) == 0 {
+		list, err := w.opt.Store.WaitingRollups(ctx, 0, listLimit)
+		if err != nil || !slices.ContainsFunc(list, can) {
 			return err
 		}
-		if _, err := w.work(ctx, func(store.Waiting) bool { return true }, time.Time{}); err != nil {
+		if _, err := w.work(ctx, can, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -177,12 +207,18 @@ func (w *Worker) isLate(d store.Waiting, now time.Time) bool {
 		return w.over(d, now)
 	case d.Level == store.Rollup1d:
 		return w.over(d, now) || !time.Now().Before(w.daysFrom)
+	case d.Level == store.Judge1h:
+		return w.over(d, now)
 	}
 	return true
 }
 
 func (w *Worker) over(d store.Waiting, now time.Time) bool {
-	return !time.Unix(d.End(), 0).Add(w.opt.Grace).After(now)
+	grace := w.opt.Grace
+	if d.Level.Judges() {
+		grace = judgeGrace
+	}
+	return !time.Unix(d.End(), 0).Add(grace).After(now)
 }
 
 // work claims a version and recomputes what pick picks of all that this version may clear. After `until`, if it is set,
@@ -197,7 +233,7 @@ func (w *Worker) work(ctx context.Context, pick func(store.Waiting) bool, until 
 		return false, err
 	}
 	left = len(list) == listLimit
-	jobs, err := w.plan(ctx, slices.DeleteFunc(list, func(d store.Waiting) bool { return !pick(d) }))
+	jobs, err := w.plan(ctx, afterInputs(slices.DeleteFunc(list, func(d store.Waiting) bool { return !pick(d) })))
 	if err != nil {
 		return left, err
 	}
@@ -240,7 +276,7 @@ func (w *Worker) recompute(ctx context.Context, version uint64, r store.RollupRa
 	if !store.Exhausted(err) {
 		return err
 	}
-	if oneWindow(r) {
+	if oneWindow(r) && !r.Level.Judges() { // judgements are cut by the store
 		p := r.Parts[0]
 		var rerr error
 		if p.Regions, rerr = w.opt.Store.RollupRegions(ctx, p.From, p.To, nil); rerr != nil {

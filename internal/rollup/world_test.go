@@ -173,7 +173,7 @@ func (w *world) some(n int) *store.Block {
 
 func (w *world) worker(t *testing.T, s rollup.Store) *rollup.Worker {
 	t.Helper()
-	worker, err := rollup.New(rollup.Options{Store: s})
+	worker, err := rollup.New(rollup.Options{Store: s, Now: func() time.Time { return noon.Add(6 * time.Hour) }})
 	must(t, err)
 	return worker
 }

@@ -27,11 +27,11 @@ var kinds = map[string]bool{
 // the name would mean the table.
 var (
 	tables = []string{"history", "latest", "things", "datastreams", "properties", "deadletters", "payloads", "balance", "removed",
-		"cells_5m", "cells_1h", "cells_1d", "datastream_1h"}
+		"cells_5m", "cells_1h", "cells_1d", "datastream_1h", "judgements", "thing_months"}
 	hidden = []string{"observations", "repeats", "ingest_blocks", "gaps", "gap_shares", "schema_migrations", "thing_versions", "datastream_versions",
 		"property_versions", "deadletter_versions", "payload_rows", "revised", "vanished", "taken", "empties", "thing_dict", "datastream_dict", "property_dict",
 		"rollup_5m", "rollup_1h", "rollup_1d", "rollup_datastream_1h", "rollup_dirty", "rollup_clock", "rollup_property_dict",
-		"rollup_thing_dict", "rollup_datastream_dict"}
+		"rollup_thing_dict", "rollup_datastream_dict", "judgement_windows", "in_service", "thing_day_rates"}
 )
 
 //go:embed functions.txt

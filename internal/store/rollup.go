@@ -24,14 +24,20 @@ const (
 	Rollup1h             // and datastream_1h
 	Rollup1d
 	RollupLevels = 3
+
+	Judge1h RollupLevel = 3 // judgements of an hour, made from the roll-up of the hour (judge.go)
+	Judge1d RollupLevel = 4 // and of a day
 )
+
+// Judges tells levels that judge from those that add up.
+func (l RollupLevel) Judges() bool { return l >= RollupLevels }
 
 // Window is how long one of the level's windows is.
 func (l RollupLevel) Window() time.Duration {
-	return [RollupLevels]time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}[l]
+	return [...]time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour, time.Hour, 24 * time.Hour}[l]
 }
 
-func (l RollupLevel) String() string { return [RollupLevels]string{"5m", "1h", "1d"}[l] }
+func (l RollupLevel) String() string { return [...]string{"5m", "1h", "1d", "judge_1h", "judge_1d"}[l] }
 
 func (l RollupLevel) table() string { return "rollup_" + l.String() }
 

@@ -47,6 +47,7 @@ func (s *Store) CheckRollups(ctx context.Context) (c RollupCheck, err error) {
 	if err != nil {
 		return c, err
 	}
+	waiting = slices.DeleteFunc(waiting, func(w Waiting) bool { return w.Level.Judges() })
 	c.Waiting = len(waiting)
 	days, err := s.rollupDays(ctx)
 	if err != nil {

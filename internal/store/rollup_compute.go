@@ -55,6 +55,9 @@ func Exhausted(err error) bool { return Code(err) == 241 }
 // Recompute stores what the windows of a range hold, under a version that ClaimRollup gave before anything of it was read,
 // and marks the next level's windows.
 func (s *Store) Recompute(ctx context.Context, version uint64, r RollupRange) error {
+	if r.Level.Judges() {
+		return s.judge(ctx, r)
+	}
 	elements, err := s.elementsOf(ctx, r)
 	if err != nil {
 		return err
@@ -96,6 +99,11 @@ func (s *Store) markAbove(ctx context.Context, r RollupRange) error {
 		return err
 	}
 	above := map[DirtySpan]struct{}{}
+	if r.Level == Rollup1h {
+		for _, h := range r.windows() {
+			above[judgedHour(h)] = struct{}{}
+		}
+	}
 	step := int64((r.Level + 1).Window().Seconds())
 	for _, p := range r.Parts {
 		regions := p.Regions

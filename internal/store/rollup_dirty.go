@@ -68,6 +68,9 @@ func (s *Store) SplitRollup(ctx context.Context, d DirtySpan) error {
 	if err != nil {
 		return err
 	}
+	if d.Level.Judges() { // silence has no rows
+		return s.mark(ctx, judgedSpans(d.Window, d.End(), 62), clock)
+	}
 	where := between(d.Window, d.End())
 	if d.Datastream == 0 && d.Region != AllRegions {
 		where += inRegions([]uint64{d.Region})

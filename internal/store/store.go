@@ -23,6 +23,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/situ-city/situ/pkg/geo"
+	"github.com/situ-city/situ/schema"
 )
 
 // DefaultDatabase holds all tables and views.
@@ -58,6 +59,7 @@ type Store struct {
 	rows      *columns
 
 	marks marks // what was marked for the roll-ups lately
+	rules judgeRules
 }
 
 var nameOK = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -71,6 +73,10 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("database %q: not a plain name", opt.Database)
 	}
 	s := &Store{conn: opt.Conn, db: opt.Database, opt: opt, log: opt.Log, rows: newColumns(opt.Cell)}
+	var err error
+	if s.rules, err = loadJudgeRules(schema.Judgements()); err != nil {
+		return nil, err
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
