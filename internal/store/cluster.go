@@ -63,7 +63,7 @@ type clusterText struct {
 
 var (
 	onTable = regexp.MustCompile(`^(CREATE TABLE IF NOT EXISTS|ALTER TABLE) (\w+)\.(\w+) `)
-	sorting = regexp.MustCompile(`(?s)\bORDER BY (\([^()]*\)|\w+)\s*(SETTINGS|TTL|$)`)
+	sorting = regexp.MustCompile(`(?s)\bORDER BY (\((?:[^()]|\([^()]*\))*\)|\w+)\s*(SETTINGS|TTL|$)`)
 	window  = regexp.MustCompile(`non_replicated_deduplication_window = \d+`)
 )
 
@@ -78,7 +78,10 @@ func (c *clusterText) add(statements []string, wanted bool) {
 			continue
 		}
 		if key := sorting.FindStringSubmatch(s); key != nil {
-			c.keys[table[3]] = strings.Trim(key[1], "()")
+			c.keys[table[3]] = key[1]
+			if list, ok := strings.CutPrefix(key[1], "("); ok {
+				c.keys[table[3]] = strings.TrimSuffix(list, ")")
+			}
 		}
 		if c.keys[table[3]] == "" {
 			c.err = fmt.Errorf("table %s has no sorting key to go to shards by", table[3])
