@@ -25,7 +25,7 @@
 // external power) and externalPowerSource. Other events are empty: join as birth, ack and txack as command, log (error)
 // and integration as without values.
 //
-// Strict refuses gateways' clocks that are wrong.
+// Strict refuses gateways' clocks that are wrong, a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 //
 // A decoded temperature at an end of a 16-bit number (327.67, -327.68, 3276.7, -3276.8) is what devices send without a
 // probe, and is left out.

@@ -60,6 +60,8 @@ func (w *Walk) BeginText(dst []decode.Reading, payload []byte) (string, error) {
 		at, cause = bad, decode.ErrEncoding
 	case len(bytes.TrimSpace(text)) == 0:
 		at, cause = 0, decode.ErrEmpty
+	case w.Strict && bytes.HasPrefix(payload, mark):
+		return "", w.marked()
 	default:
 		return string(text), nil
 	}

@@ -18,7 +18,7 @@ import (
 type Walk struct {
 	Protocol string
 	Strict   bool           // as the settings say
-	Zone     *time.Location // as the settings say; China's where they say nothing
+	Zone     *time.Location // as the settings say; China's where they say nothing, or nil if they are strict
 	ZoneSet  bool           // the settings name a zone
 	Topic    string         // that the payload came on, "" = not known
 	Base     decode.Reading
@@ -41,7 +41,9 @@ func NewWalk(protocol string, s decode.Settings) (w Walk, err error) {
 	if w.encoding, err = decode.NewText(s.Encoding); err != nil {
 		return w, err
 	}
-	w.Zone, err = s.Location()
+	if w.Zone, err = s.Location(); w.Strict && !w.ZoneSet {
+		w.Zone = nil // who is strict does not guess
+	}
 	return w, err
 }
 
@@ -59,7 +61,10 @@ func (w *Walk) Begin(dst []decode.Reading, payload []byte) (gjson.Result, error)
 		w.locate(err)
 		return root, err
 	}
-	return root, nil
+	if w.Strict {
+		err = w.letter(payload, text, at)
+	}
+	return root, err
 }
 
 func (w *Walk) start(dst []decode.Reading) {

@@ -11,4 +11,6 @@
 //   - Serial is stationReference. Position is lat and long, where the station has one of each.
 //   - valueType mean, max and min are statistics; totals of rain stay as they are.
 //   - A measure without a latest reading, or with its address only, is missing.
+//
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 package eaflood

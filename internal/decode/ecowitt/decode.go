@@ -39,6 +39,9 @@ func (d *Decoder) Decode(dst []decode.Reading, payload []byte) ([]decode.Reading
 	}
 	body = strings.TrimSpace(body)
 	d.fields(body, d.head)
+	if d.Strict && d.Base.Time == 0 && !d.Failed() {
+		d.Fail("dateutc", gjson.Result{}, fmt.Errorf("it names no time: %w", decode.ErrTime))
+	}
 	if !d.Failed() {
 		d.fields(body, d.value)
 	}

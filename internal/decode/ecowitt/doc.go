@@ -10,4 +10,6 @@
 //     ecowitt- and the first 12 hexadecimal digits of its SHA-256 stand for it. Two stations are told apart by that, nobody
 //     can upload with it. Without a PASSKEY the topic says which Thing.
 //   - Empty fields and -9999 are missing. Model, firmware, frequency and passwords are no values.
+//
+// Strict refuses a body whose dateutc names no time, and a byte order mark.
 package ecowitt

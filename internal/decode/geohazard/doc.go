@@ -31,6 +31,9 @@
 // {codes}}, lists of such objects, and records {"sensorCode": "L1_LF_1", "time", "value"} with a value, an object or an
 // array. Members that are none of these (version, message numbers, names of people and places) are no values.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3), and times without zone unless
+// the settings name one.
+//
 // A name that begins as a time and is none leaves as a Reading with Err, its neighbours stand. Encrypted bodies
 // ({"header", "bodies"}) are refused as unsupported; so is what holds no code at all.
 //

@@ -16,5 +16,7 @@
 //   - Position is latitude and longitude of the attributes (device trackers). Other attributes are no values.
 //   - unavailable, unknown and none are missing. ON, off and other words stay words.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // Discovery (config) is empty as birth, online and offline are heartbeats.
 package homeassistant

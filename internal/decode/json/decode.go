@@ -28,6 +28,7 @@ type Decoder struct {
 	scanner
 	encoding decode.Text
 	zone     *time.Location // for times without zone; nil = refuse them
+	strict   bool
 	keys     keys
 	texts    decode.Interner
 	object   object
@@ -39,7 +40,7 @@ type Decoder struct {
 
 // New makes a Decoder. The setting CRC has no meaning here.
 func New(s decode.Settings) (*Decoder, error) {
-	d := &Decoder{}
+	d := &Decoder{strict: s.Strict}
 	var err error
 	if d.encoding, err = decode.NewText(s.Encoding); err != nil {
 		return nil, err
@@ -95,6 +96,9 @@ func (d *Decoder) reset(text []byte) {
 // document reads the whole payload: one object or an array of them.
 func (d *Decoder) document() bool {
 	if bytes.HasPrefix(d.b, []byte("\ufeff")) { // RFC 8259 8.1: a byte order mark may be ignored
+		if d.strict {
+			return d.fail(fmt.Errorf("a byte order mark: %w", decode.ErrEncoding))
+		}
 		d.i = 3
 	}
 	d.blank()

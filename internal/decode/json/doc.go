@@ -22,6 +22,8 @@
 // stand. So does an object of an array whose time or position cannot be used. Broken JSON refuses the whole
 // payload with the byte it broke at, and so do more values than decode.MaxReadings.
 //
+// Strict refuses a byte order mark and numbers in quotes (RFC 8259 8.1, 7).
+//
 // # In code
 //
 // The package scans the bytes itself: validating with gjson and then walking with it costs about 2.5 times

@@ -31,6 +31,8 @@ var (
 	errPlaceTwice = fmt.Errorf("%w: %w", errTwice, decode.ErrPosition)
 	errValueTwice = fmt.Errorf("%w: %w", errTwice, decode.ErrMalformed)
 	errMoment     = fmt.Errorf("want a number or text: %w", decode.ErrTime)
+	errQuoted     = fmt.Errorf("a number in quotes: %w", decode.ErrMalformed)
+	errQuotedTime = fmt.Errorf("a number in quotes: %w", decode.ErrTime)
 	errDegrees    = fmt.Errorf("want a number of degrees: %w", decode.ErrPosition)
 )
 
@@ -173,6 +175,9 @@ func (d *Decoder) words(k *key, at int, text []byte) bool {
 		return true
 	}
 	if v, n, err := decode.Number(text); n == len(text) {
+		if d.strict {
+			return d.quoted(k, at)
+		}
 		return d.number(k, at, v, err)
 	}
 	switch {
@@ -190,6 +195,19 @@ func (d *Decoder) words(k *key, at int, text []byte) bool {
 		return d.add(k, at, decode.Reading{}, fmt.Errorf("%q: %w", text, decode.ErrNumber))
 	}
 	return d.add(k, at, decode.Reading{Text: d.texts.String(text)}, nil)
+}
+
+// quoted refuses a number in quotes: by its letter it is text (RFC 8259 7).
+func (d *Decoder) quoted(k *key, at int) bool {
+	switch {
+	case k.role == isValue:
+		return d.add(k, at, decode.Reading{}, errQuoted)
+	case k.role != isTime:
+		d.setPlace(k, at, 0, errDegrees)
+	case d.counts(k, at):
+		d.setTime(k, at, 0, errQuotedTime)
+	}
+	return true
 }
 
 // notFinite recognises what printf makes of NaN and the infinities.

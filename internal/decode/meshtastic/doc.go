@@ -12,5 +12,7 @@
 //     and VDOP (in hundredths), precision_bits and so on are values.
 //   - Time is the payload's own time, else timestamp, in seconds; 0 is none.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // Texts, waypoints and other types are empty, nodeinfo as birth; nobody's chat is kept.
 package meshtastic

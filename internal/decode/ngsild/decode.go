@@ -26,9 +26,6 @@ type Decoder struct {
 // New makes a Decoder.
 func New(s decode.Settings) (*Decoder, error) {
 	w, err := doc.NewWalk(protocol, s)
-	if w.Strict && !w.ZoneSet {
-		w.Zone = nil
-	}
 	return &Decoder{w}, err
 }
 

@@ -20,6 +20,8 @@
 //   - Position is location, a GeoJSON Point: longitude first. A place outside the world makes the entity unusable and says
 //     so if the two numbers look swapped; where both orders are places, normalize notices by the registered one.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3) as well.
+//
 // # In code
 //
 // The package keeps no entities and never looks at a clock or the registry.

@@ -7,4 +7,6 @@
 //   - Serial is the location's number as text (v1: the location's name). Position is coordinates.
 //   - Time is date.utc or lastUpdated, v3 the end of the period or datetime.utc; a v3 period longer than raw is an average.
 //   - -999 and -9999, which providers send for no data, are missing.
+//
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 package openaq

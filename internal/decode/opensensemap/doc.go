@@ -15,5 +15,7 @@
 //     else its loc.
 //   - Numbers stand in quotes. A sensor without a measurement (null, or an id only) is missing.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // A list of boxes is taken, as far as decode.MaxReadings goes.
 package opensensemap

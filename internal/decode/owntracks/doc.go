@@ -9,6 +9,8 @@
 //   - Serial is {user}/{device} of the topic, or of the member topic that HTTP mode sends; elsewhere none. tid is two
 //     letters that anybody may choose, and no identity.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // lwt is a heartbeat; waypoints, cards, steps, beacons, status and configuration are empty, cmd as command. An encrypted
 // message is refused as unsupported. Names of Wi-Fi networks and regions never leave the package.
 package owntracks

@@ -14,5 +14,7 @@
 //   - Time is the API's timestamp, which is UTC; what nodes send has none.
 //   - Position is the API's location (which the network rounds), or GPS_lat and GPS_lon.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // A payload or element without sensordatavalues (or hackAIR's reading) is refused as unsupported.
 package sensorcommunity

@@ -47,9 +47,6 @@ type Decoder struct {
 // New makes a Decoder.
 func New(s decode.Settings) (*Decoder, error) {
 	w, err := doc.NewWalk(protocol, s)
-	if w.Strict && !w.ZoneSet {
-		w.Zone = nil
-	}
 	return &Decoder{Walk: w}, err
 }
 

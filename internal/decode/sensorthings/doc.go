@@ -19,6 +19,8 @@
 // them. A name that is misspelt (phenonmenonTime) is not there: without time, the arrival counts. No
 // link is followed.
 //
+// Strict refuses times without zone unless the settings name one, a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // # In code
 //
 // The package never looks at a clock or the registry.

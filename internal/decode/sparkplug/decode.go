@@ -19,7 +19,11 @@ const protocol = "sparkplug"
 
 // Protocol is this package's entry in the list of protocols.
 func Protocol() decode.Protocol {
-	return decode.Protocol{Name: protocol, New: func(decode.Settings) (decode.Decoder, error) { return New(), nil }}
+	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) {
+		d := New()
+		d.strict = s.Strict
+		return d, nil
+	}}
 }
 
 // Decoder turns payloads into Readings and keeps the births they refer to. Use one a connection, from one goroutine.
@@ -30,6 +34,7 @@ type Decoder struct {
 	last   *node // whose payload was decoded last
 	named  bool  // it has a Sparkplug topic
 	topic  string
+	strict bool
 	empty  sensor.Reason
 	out    []decode.Reading
 	first  int
@@ -63,6 +68,11 @@ func (d *Decoder) DecodeOn(dst []decode.Reading, topic string, payload []byte) (
 	s, err := survey(payload)
 	if err != nil {
 		return dst, err
+	}
+	if d.strict {
+		if err := s.letter(&a); err != nil {
+			return dst, err
+		}
 	}
 	if a.kind == undecided {
 		a.kind = s.kind()
@@ -152,6 +162,9 @@ func (d *Decoder) metric(n *node, t *table, m *metric, at int, learn bool) {
 	switch {
 	case err != nil:
 		d.bad(k.name, at, err)
+		return
+	case d.strict && learn && m.typ == Unknown:
+		d.bad(k.name, at, fmt.Errorf("a metric of a birth without data type: %w", decode.ErrMalformed))
 		return
 	case m.transient || m.null || k.name == "" || control(k.name):
 		return

@@ -167,3 +167,46 @@ func TestShortest(t *testing.T) {
 		}
 	}
 }
+
+// What 3.0.0 demands of a message is demanded by a strict source.
+func TestStrict(t *testing.T) {
+	whole := Payload{Time: t0, HasSeq: true, Metrics: []Metric{{Name: "bdSeq", Type: Int64, Time: t0}, {Name: "Temp", Type: Double, Number: 20, Time: t0}}}
+	for name, k := range map[string]struct {
+		topic  string
+		change func(p *Payload)
+		says   string
+	}{
+		"whole":               {birthTopic, func(*Payload) {}, ""},
+		"another topic":       {"situ/v1/plant/p7/sparkplug", func(*Payload) {}, "topic"},
+		"no timestamp":        {birthTopic, func(p *Payload) { p.Time = time.Time{} }, "timestamp"},
+		"no seq":              {birthTopic, func(p *Payload) { p.HasSeq = false }, "seq"},
+		"no bdSeq":            {birthTopic, func(p *Payload) { p.Metrics = p.Metrics[1:] }, "bdSeq"},
+		"a death without":     {"spBv1.0/plant/NDEATH/edge1", func(p *Payload) { p.Metrics = p.Metrics[1:] }, "bdSeq"},
+		"a death":             {"spBv1.0/plant/NDEATH/edge1", func(p *Payload) { p.Time, p.HasSeq = time.Time{}, false }, ""},
+		"a birth of a device": {"spBv1.0/plant/DBIRTH/edge1/gate", func(p *Payload) { p.Metrics = p.Metrics[1:] }, ""},
+	} {
+		p := whole
+		k.change(&p)
+		payload := Append(nil, p)
+		if _, err := New().DecodeOn(nil, k.topic, payload); err != nil {
+			t.Errorf("%s: tolerant: %v", name, err)
+		}
+		d, err := Protocol().New(decode.Settings{Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var why *decode.Error
+		if _, err := decode.DecodeOn(d, nil, k.topic, payload); (err != nil) != (k.says != "") || errors.As(err, &why) && why.Field != k.says {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d, err := Protocol().New(decode.Settings{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole.Metrics[1].Type = Unknown
+	rs, err := decode.DecodeOn(d, nil, birthTopic, Append(nil, whole))
+	if err != nil || len(rs) != 1 || !errors.Is(rs[0].Err, decode.ErrMalformed) {
+		t.Errorf("a metric without data type: %+v, %v", rs, err)
+	}
+}

@@ -28,6 +28,9 @@
 // A payload on another topic (situ/v1/{owner}/{thing}/sparkplug) is read as well: a bdSeq beside other metrics makes it a
 // birth, a bdSeq alone a death; its topic stands for the node, and Serial is empty.
 //
+// Strict wants what 3.0.0 demands, and refuses what lacks it: a topic of Sparkplug (4.1), timestamp and seq in each payload,
+// bdSeq in a node's birth and death (6.4), a data type in each metric of a birth.
+//
 // # In code
 //
 // Append encodes, for the simulator and tests. The package does no I/O and never looks at a clock or the registry.

@@ -15,5 +15,8 @@
 //   - ON and OFF are words as sent. Identifiers, names, start times and what tells where a Wi-Fi network is (SSId, BSSId)
 //     are no values.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3), and, unless the settings name a
+// zone, times without one.
+//
 // The last will's Online and Offline are heartbeats.
 package tasmota

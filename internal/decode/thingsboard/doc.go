@@ -18,5 +18,5 @@
 //   - Unit is none: ThingsBoard has no place for it.
 //
 // An element that is no object, or whose ts cannot be read, leaves as a Reading with Err; its neighbours stand.
-// Strict reads every ts as milliseconds.
+// Strict reads every ts as milliseconds, and refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 package thingsboard

@@ -21,7 +21,7 @@
 // acknowledgements as command, other events without values. An uplink_normalized event repeats its uplink and is taken
 // by itself only where it holds normalized_payload. The storage integration's wrapping in result is taken.
 //
-// Strict refuses a payload without dev_eui, and gateways' clocks that are wrong.
+// Strict refuses a payload without dev_eui, gateways' clocks that are wrong, a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 //
 // A decoded temperature at an end of a 16-bit number (327.67, -327.68, 3276.7, -3276.8) is what devices send without a
 // probe, and is left out.

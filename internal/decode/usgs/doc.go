@@ -10,4 +10,6 @@
 //   - Position is geogLocation. Values stand in quotes; noDataValue (-999999 where none is said) is missing.
 //   - Qualifiers: e is the quality bit estimated; Eqp, Ice, Bkw, Dis, Fld, Rat, Ssn, ZFl and *** are
 //     source_fault; Mnt and Tst source_calibration; < and > are source_over_range. A and P (approved, provisional) say nothing against a value.
+//
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
 package usgs

@@ -39,6 +39,8 @@
 // stops the source instead of changing its readings. An error names the module by the first digits of its hash, so that a
 // dead letter says which version refused it.
 //
+// Strict changes nothing: what a module refuses is the module's to say.
+//
 // # In code
 //
 // Callers: the gateway and the replay of dead letters, through decode.Protocol. examples/decoders has one in AssemblyScript.

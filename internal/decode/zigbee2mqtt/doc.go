@@ -11,6 +11,8 @@
 //   - Time is last_seen in any of its settings (epoch, ISO_8601, ISO_8601_local); without it there is none.
 //   - Serial is device.ieeeAddr where device information is switched on, else none: the topic names the Thing.
 //
+// Strict refuses a byte order mark and a name twice in one object (RFC 8259 8.1, RFC 7493 2.3).
+//
 // The members update, update_available, last_seen, elapsed and device are no values. Availability topics are empty as
 // heartbeats, so are online and offline as words; messages of the bridge itself are empty.
 package zigbee2mqtt
