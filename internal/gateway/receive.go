@@ -33,9 +33,9 @@ type worker struct {
 	class      sensor.OwnerClass // of the message in hand
 	body       []byte
 	kept       *[2]sensor.KeptPayload // of the message in hand, by lane; nil: nothing was ever kept
-	routes     map[string]route
-	held       int64 // bytes of them in g.room
-	tell       tell  // nil: nobody is asked for anything
+	routes     map[string]*route      // by topic; they stay where they are, so that a message costs no memory
+	held       int64                  // bytes of them in g.room
+	tell       tell                   // nil: nobody is asked for anything
 }
 
 // Bounds on what a connection keeps between two messages. Topics that are refused are without number and may be 64 KiB
@@ -57,7 +57,7 @@ func (g *Gateway) newWorker(s *Source) *worker {
 	n := g.newNormalizer()
 	n.Share(g.room)
 	n.Recall(g.memory)
-	w := &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]route{}, normalizer: n}
+	w := &worker{g: g, router: newRouter(g.protocols, s), routes: map[string]*route{}, normalizer: n}
 	if s == nil {
 		w.embedded, w.keepOwn = g.embedded.Load(), g.cfg.KeepRaw
 	}
@@ -68,16 +68,17 @@ func (g *Gateway) newWorker(s *Source) *worker {
 func (w *worker) renew() {
 	if now := w.g.embedded.Load(); w.source == nil && now != w.embedded {
 		w.g.room.Give(w.held)
-		w.routes, w.held = map[string]route{}, 0
+		w.routes, w.held = map[string]*route{}, 0
 		w.embedded, w.decoders = now, map[read]*reader{}
 	}
 }
 
 // find gives a topic's route.
-func (w *worker) find(topic string) route {
+func (w *worker) find(topic string) *route {
 	r, ok := w.routes[topic]
 	if !ok {
-		r = w.route(topic)
+		made := w.route(topic)
+		r = &made
 		r.count = w.g.metrics.messages.WithLabelValues(r.source.Name)
 		w.remember(topic, r)
 	}
@@ -111,7 +112,7 @@ func (w *worker) close() {
 }
 
 // remember keeps a topic's route, where there is room.
-func (w *worker) remember(topic string, r route) {
+func (w *worker) remember(topic string, r *route) {
 	bytes := int64(routeBytes + len(topic))
 	if r.refused == nil && len(topic) <= maxRouteTopic && len(w.routes) < maxRoutes && w.g.room.Take(bytes) {
 		w.held += bytes
@@ -125,7 +126,7 @@ func (w *worker) build(topic string, payload []byte, from sensor.Origin) (parts 
 	w.renew()
 	r := w.find(topic)
 	r.count.Inc()
-	parts = w.read(&r, topic, payload, from)
+	parts = w.read(r, topic, payload, from)
 	if r.keep && len(payload) <= MaxPayload {
 		w.keep(&r.source, payload, from, parts)
 	}

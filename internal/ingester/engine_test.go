@@ -36,6 +36,7 @@ type road struct {
 	messages [2]int
 	rows     int
 	letters  int
+	kept     int
 	instants map[store.Pair]bool
 }
 
@@ -68,6 +69,14 @@ func (r *road) open(t *testing.T) {
 	var err error
 	r.bus, err = inproc.Open(inproc.Config{Spools: r.spools, Dir: r.dir, Groups: []string{"ingest"}})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keepForEver: the messages are of a fixed day.
+func (r *road) keepForEver(t *testing.T) {
+	t.Helper()
+	if err := r.conn.Exec(t.Context(), "ALTER TABLE "+r.store.Database()+".payload_rows REMOVE TTL"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -130,6 +139,10 @@ func (r *road) publish(t *testing.T, random *rand.Rand, n int) {
 			m.DeadLetters = []sensor.DeadLetter{{Reason: sensor.ReasonChecksum, Detail: "test", Owner: "o"}}
 			r.letters++
 		}
+		if random.IntN(3) == 0 {
+			m.Kept = &sensor.KeptPayload{Topic: "a/b", Size: 1, Payload: []byte{byte(r.rows)}}
+			r.kept++
+		}
 		acks.Add(1)
 		if err := r.spools[lane].Append(sensor.AppendMessage(nil, &m), spool.Ack{To: acks}); err != nil {
 			t.Fatal(err)
@@ -167,6 +180,8 @@ func (r *road) check(t *testing.T) {
 		{"instants in history", "SELECT count() FROM %s.history", len(r.instants)},
 		{"different instants in history", "SELECT uniqExact(datastream, phenomenon_time) FROM %s.history", len(r.instants)},
 		{"dead letters", "SELECT count() FROM %s.deadletters", r.letters},
+		{"kept payloads", "SELECT count() FROM %s.payloads", r.kept},
+		{"messages that payloads are of", "SELECT uniqExact(gateway, epoch, lane, seq) FROM %s.payloads", r.kept},
 		{"messages by the blocks' own count", "SELECT sum(messages) FROM %s.ingest_blocks FINAL", r.messages[0] + r.messages[1]},
 		{"rows by the blocks' own count", "SELECT sum(observations) FROM %s.ingest_blocks FINAL", r.rows},
 		{"blocks that overlap", "SELECT count() FROM %[1]s.ingest_blocks a JOIN %[1]s.ingest_blocks b ON a.log = b.log AND a.partition = b.partition " +
@@ -191,6 +206,7 @@ func TestEngineExactlyOnceThroughCrashes(t *testing.T) {
 	}
 	r := newRoad(t, store.Options{Conn: conn, Database: database})
 	r.conn = conn
+	r.keepForEver(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	lives := 0
 	for at := range 14 {
@@ -240,6 +256,7 @@ func TestEngineKilledInMidInsert(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.conn.Close()
+	r.keepForEver(t)
 
 	in, err := New(Options{Log: r.bus, Group: r.group(t), Store: r.store, MaxRows: 300, Linger: 5 * time.Millisecond})
 	if err != nil {

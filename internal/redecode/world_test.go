@@ -156,6 +156,7 @@ func newCity(t *testing.T, config string, list []sensor.KeptPayload, arrivals []
 	c.Store, err = store.Open(t.Context(), store.Options{Conn: conn, Database: c.db, Cell: cellE7})
 	must(t, err)
 	must(t, c.Migrate(t.Context()))
+	must(t, c.conn.Exec(t.Context(), "ALTER TABLE "+c.db+".payload_rows REMOVE TTL")) // these are of a fixed day
 	c.declare(t, list, arrivals)
 	decoder := reread(t, config)
 	seqs := [2]uint64{}

@@ -224,6 +224,7 @@ func testRevisedModel(t *testing.T, f *fixture) {
 // Payloads come back as they came, in order of arrival, once, page after page.
 func testPayloads(t *testing.T, f *fixture) {
 	f.migrate(t)
+	f.exec(t, "ALTER TABLE "+f.db+".payload_rows REMOVE TTL") // these are of a fixed day
 	const n = 9000
 	b := new(sensor.Batch)
 	for i := range n {
