@@ -37,6 +37,7 @@ func TestExactAfterEverything(t *testing.T) {
 		w.check(t, true)
 		w.exact(t)
 	}
+	w.rejudged(t)
 }
 
 // life runs a worker that dies at its n-th call to the store, before or after it.
@@ -95,6 +96,7 @@ func TestWorkerDiesBetweenSteps(t *testing.T) {
 		}
 	}
 	w.exact(t)
+	w.rejudged(t)
 }
 
 // Two workers and the ingester at the same time: none of them waits for another.
@@ -119,6 +121,7 @@ func TestTwoWorkersAtOnce(t *testing.T) {
 	stop()
 	both.Wait()
 	w.exact(t)
+	w.rejudged(t)
 }
 
 // A recompute that reads early and stores late does not win over one that saw more, and the check sees one that would.

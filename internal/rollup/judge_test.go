@@ -373,3 +373,38 @@ func TestJudgementsDoNotDependOnOrder(t *testing.T) {
 		same(t, "in another order", got, first...)
 	}
 }
+
+// rejudged judges everything once more, from nothing, and wants to see the same as before: what came late, was corrected or
+// was under way when a worker died has left nothing behind and is not forgotten.
+func (w *world) rejudged(t *testing.T) {
+	t.Helper()
+	dump := func() (list []string) {
+		for _, query := range []string{
+			`SELECT toString(tuple(* EXCEPT (version, made_at))) FROM judgement_windows FINAL ORDER BY span, window, kind, shard`,
+			`SELECT toString(tuple(* EXCEPT version)) FROM thing_day_rates FINAL ORDER BY day, shard`,
+		} {
+			rows, err := w.conn.Query(t.Context(), query)
+			must(t, err)
+			for rows.Next() {
+				var line string
+				must(t, rows.Scan(&line))
+				list = append(list, line)
+			}
+			must(t, rows.Err())
+			must(t, rows.Close())
+		}
+		return list
+	}
+	before := dump()
+	must(t, w.conn.Exec(t.Context(), `INSERT INTO rollup_dirty (level, window, span, region, marked, at)
+		SELECT DISTINCT 3, window, 3600, 18446744073709551615, (SELECT max(version) + 1 FROM rollup_clock), now() FROM judgement_windows WHERE span = 3600`))
+	for _, table := range []string{"judgement_windows", "thing_day_rates"} {
+		must(t, w.conn.Exec(t.Context(), "TRUNCATE TABLE "+table))
+	}
+	must(t, w.worker(t, w.Store).Settle(t.Context()))
+	after := dump()
+	if len(before) < 24 {
+		t.Errorf("only %d rows of judgements", len(before))
+	}
+	same(t, "judged again from nothing", after, before...)
+}

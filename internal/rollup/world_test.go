@@ -82,7 +82,8 @@ func (w *world) declare(t *testing.T) {
 		w.things = append(w.things, thing)
 		for _, statistic := range []sensor.Statistic{sensor.Instant, sensor.Average, sensor.Maximum} {
 			code := properties[i%2].Code
-			d := sensor.Datastream{ID: sensor.NewDatastreamID(thing.ID, code, statistic, "k"), Thing: thing.ID, Property: code, Statistic: statistic, SourceKey: "k", Version: 1}
+			d := sensor.Datastream{ID: sensor.NewDatastreamID(thing.ID, code, statistic, "k"), Thing: thing.ID, Property: code, Statistic: statistic, SourceKey: "k",
+				Interval: time.Duration(i%4) * 10 * time.Minute, Version: 1}
 			w.streams, w.numbers = append(w.streams, d), append(w.numbers, properties[i%2].Number)
 		}
 	}
