@@ -289,6 +289,7 @@ func TestSourceValidation(t *testing.T) {
 		{Source{Name: "x", Topics: []string{"a/+"}, Owner: "o"}, "needs a protocol"},
 		{Source{Name: "x", Topics: []string{"a/+"}, Owner: "o", Protocol: "morse"}, "no protocol"},
 		{Source{Name: "x", Topics: []string{"a"}, Owner: "o", Protocol: "json", Password: "a", PassFile: "b"}, "both set"},
+		{Source{Name: "x", Topics: []string{"a"}, Owner: "o", Protocol: "json", Settings: decode.Settings{Profiles: []decode.Profile{{Decoder: "cayenne"}}}}, "LoRaWAN"},
 	} {
 		if err := k.s.Validate(protocols); err == nil || !strings.Contains(err.Error(), k.says) {
 			t.Errorf("%+v: %v, want %q", k.s, err, k.says)

@@ -109,6 +109,9 @@ func (s *Source) check(protocols map[string]decode.Protocol) error {
 			return fmt.Errorf("rebirth says something about Sparkplug nodes, and protocol is %s; leave it out", s.Protocol)
 		}
 	}
+	if len(s.Settings.Profiles) > 0 && s.Protocol != "ttn" && s.Protocol != "chirpstack" {
+		return fmt.Errorf("profiles say how raw LoRaWAN frames are read, of protocols ttn and chirpstack, and protocol is %q", s.Protocol)
+	}
 	for _, f := range s.Topics {
 		if err := s.checkFilter(f); err != nil {
 			return err

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -229,3 +231,87 @@ func (c cut) Read(p []byte) (int, error) {
 	return c.Reader.Read(p[:min(len(p), 1+c.random.IntN(3000))])
 }
 func (cut) SetReadDeadline(time.Time) error { return nil }
+
+// hearer is a recorder whose client may subscribe below "ok/".
+type hearer struct{ *recorder }
+
+func (l hearer) Connect(c *Client, k Connect) (Session, Accepted, error) {
+	_, a, err := l.recorder.Connect(c, k)
+	return l, a, err
+}
+
+func (hearer) Subscribe(filter string) bool { return strings.HasPrefix(filter, "ok/") }
+
+// What a session grants is delivered on that connection, by the words of either version, and is bounded; all else is refused.
+func TestGrantedSubscriptions(t *testing.T) {
+	for version, want := range map[byte]string{4: "\x30\x08\x00\x04ok/ahi", 5: "\x30\x09\x00\x04ok/a\x00hi"} {
+		r := newRecorder()
+		r.user = "*"
+		s, err := Listen(Options{Addr: "127.0.0.1:0", Handler: hearer{r}, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ctx) }()
+		c := dialWire(t, s.Addr().String())
+		connect, properties := "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a", ""
+		if version == 5 {
+			connect, properties = "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a", "\x00"
+		}
+		if _, err := io.WriteString(c, connect); err != nil {
+			t.Fatal(err)
+		}
+		subscribe := func(id byte, filter string) (code byte) {
+			t.Helper()
+			body := string([]byte{0, id}) + properties + string([]byte{byte(len(filter) >> 8), byte(len(filter))}) + filter + "\x01"
+			if _, err := c.Write(append(binary.AppendUvarint([]byte{0x82}, uint64(len(body))), body...)); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				kind, packet := nextPacket(t, c)
+				if kind == 9 {
+					return packet[len(packet)-1]
+				}
+			}
+		}
+		for i, k := range []struct {
+			filter  string
+			granted bool
+		}{{"#", false}, {"ok/+", true}, {"ok/" + strings.Repeat("x", maxFilter), false}, {"no/a", false}} {
+			if code := subscribe(byte(i+1), k.filter); code < 3 != k.granted {
+				t.Errorf("version %d: %.20s: code %#x", version, k.filter, code)
+			}
+		}
+		if r.client.Deliver("ok/a/b", []byte("hi")) || r.client.Deliver("no/a", []byte("hi")) || !r.client.Deliver("ok/a", []byte("hi")) {
+			t.Errorf("version %d: delivered what was not subscribed to, or not what was", version)
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+			t.Errorf("version %d: %q, %v", version, got, err)
+		}
+		for i := range maxSubscriptions + 1 {
+			if code := subscribe(byte(10+i), fmt.Sprintf("ok/%d", i)); code < 3 != (i < maxSubscriptions-1) {
+				t.Errorf("version %d: subscription %d: code %#x", version, i+2, code)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// nextPacket reads one packet of fewer than 128 bytes.
+func nextPacket(t *testing.T, c io.Reader) (kind byte, body []byte) {
+	t.Helper()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(c, head); err != nil {
+		t.Fatal(err)
+	}
+	body = make([]byte, head[1])
+	if _, err := io.ReadFull(c, body); err != nil {
+		t.Fatal(err)
+	}
+	return head[0] >> 4, body
+}

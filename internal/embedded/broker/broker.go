@@ -39,8 +39,8 @@ const (
 	maxAliases     = 16       // topics of up to 64 KiB that mochi keeps for a version 5 client
 	maxAcks        = 4 * maxPacketIDs
 
-	maxSubscriptions = 16  // granted to a connection
-	maxFilter        = 512 // bytes of one
+	maxSubscriptions = 8   // granted to a connection
+	maxFilter        = 256 // bytes of one
 )
 
 // DefaultConnections is how many connections there may be at once, unless Options say another number.
