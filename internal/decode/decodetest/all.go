@@ -64,6 +64,22 @@ func Bench(b *testing.B, p decode.Protocol, topic string, payload []byte, readin
 	b.ReportMetric(float64(readings)*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
 }
 
+// BenchScan is the floor under every decoder of a payload: a loop that looks at each byte once.
+func BenchScan(b *testing.B, payload []byte) {
+	quotes := 0
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		for _, c := range payload {
+			if c == '"' {
+				quotes++
+			}
+		}
+	}
+	if quotes < 0 {
+		b.Fatal(quotes)
+	}
+}
+
 // Case gives the payload of a golden case, for benchmarks.
 func Case(tb testing.TB, p decode.Protocol, name string) []byte {
 	return file(tb, root(p), filepath.Join(name, "payload"))

@@ -39,8 +39,10 @@ func (t *tape) add() *node {
 	if at == cap(t.nodes) { // doubled, so that a great document costs no more than twice its tape
 		t.nodes = append(make([]node, 0, max(2*at, 64)), t.nodes...)
 	}
-	t.nodes = append(t.nodes, node{next: int32(at + 1)})
-	return &t.nodes[at]
+	t.nodes = t.nodes[:at+1]
+	n := &t.nodes[at]
+	*n = node{next: int32(at + 1)}
+	return n
 }
 
 // document is a checked payload: its text, and behind it what the strings with escapes say.

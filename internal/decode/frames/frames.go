@@ -21,7 +21,7 @@ const (
 	Broken                  // no frame, or one of another length
 )
 
-// maxSound bounds how many checksums are counted to see whether a frame is torn by another.
+// maxSound bounds how many lengths are read to see whether a frame is torn by another.
 const maxSound = 32
 
 // Format is how the frames of a protocol look.
@@ -64,6 +64,11 @@ func (f *Format) Next(b []byte, from int) (start, end int, closed, ok bool) {
 	limit := len(b)
 	switch is {
 	case Broken:
+		// What has become too long for its field may have been torn too, and has to be cut where it would have been
+		// before its end came.
+		if inner := f.sound(b[:min(len(b), start+n)], start+1); inner >= 0 {
+			return start, inner, true, true
+		}
 		if again := f.Find(b, start+1); again >= 0 {
 			limit, closed = again, true
 		}
@@ -90,10 +95,11 @@ func (f *Format) sound(b []byte, from int) int {
 		if from < 0 {
 			return -1
 		}
-		if n, is := f.Measure(b[from:]); is == Whole {
-			if f.Right(b[from : from+n]) {
-				return from
-			}
+		n, is := f.Measure(b[from:])
+		if is == Whole && f.Right(b[from:from+n]) {
+			return from
+		}
+		if n > 0 {
 			tries++
 		}
 	}

@@ -2,9 +2,12 @@ package hj212
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/decodetest"
 )
 
 // station is a frame of an air station: n pollutants, each with its instant and its flag.
@@ -30,6 +33,7 @@ func BenchmarkDecode(b *testing.B) {
 		values  int
 	}{
 		{"values2", Append(nil, station(2)), 2},
+		{"values10", Append(nil, station(10)), 10},
 		{"values11", Append(nil, station(11)), 11},
 		{"minute24", Append(nil, minute), 24},
 		{"glued10", glued(10), 110},
@@ -47,6 +51,44 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportMetric(float64(c.values)*float64(b.N)/b.Elapsed().Seconds(), "values/s")
 		})
+	}
+}
+
+func BenchmarkScan(b *testing.B) { decodetest.BenchScan(b, Append(nil, station(10))) }
+
+// BenchmarkSplit is the obvious way, as no library reads these frames: the CRC bit by bit as the standard prints it,
+// strings.Split and strconv.ParseFloat; flags and times are left as they are.
+func BenchmarkSplit(b *testing.B) {
+	payload := Append(nil, station(10))
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		frame := strings.TrimSpace(string(payload))
+		data, sum := frame[6:len(frame)-4], frame[len(frame)-4:]
+		crc := uint16(0xffff)
+		for i := range len(data) {
+			crc = crc>>8 ^ uint16(data[i])
+			for range 8 {
+				if odd := crc & 1; odd == 1 {
+					crc = crc>>1 ^ 0xa001
+				} else {
+					crc >>= 1
+				}
+			}
+		}
+		_, cp, _ := strings.Cut(strings.TrimSuffix(data, "&&"), "&&")
+		values := map[string]float64{}
+		for _, group := range strings.Split(cp, ";") {
+			for _, item := range strings.Split(group, ",") {
+				key, value, _ := strings.Cut(item, "=")
+				if x, err := strconv.ParseFloat(value, 64); err == nil && strings.HasSuffix(key, "-Rtd") {
+					values[key] = x
+				}
+			}
+		}
+		if len(values) != 10 || fmt.Sprintf("%04X", crc) != sum {
+			b.Fatal(values, sum)
+		}
 	}
 }
 

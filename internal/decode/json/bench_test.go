@@ -1,11 +1,13 @@
 package json
 
 import (
+	stdjson "encoding/json"
 	"testing"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/decodetest"
 )
 
 // usual is the payload of 100 bytes and two values that DESIGN section 11 measures with.
@@ -42,6 +44,20 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportMetric(float64(c.values)*float64(b.N)/b.Elapsed().Seconds(), "values/s")
 		})
+	}
+}
+
+func BenchmarkScan(b *testing.B) { decodetest.BenchScan(b, usual) }
+
+// BenchmarkEncodingJSON is the obvious way: into a map.
+func BenchmarkEncodingJSON(b *testing.B) {
+	b.SetBytes(int64(len(usual)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var m map[string]any
+		if err := stdjson.Unmarshal(usual, &m); err != nil || len(m) != 5 {
+			b.Fatal(m, err)
+		}
 	}
 }
 

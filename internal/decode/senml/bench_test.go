@@ -8,6 +8,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/decodetest"
 )
 
 // bench is a pack of n values of one device, each a second after the other.
@@ -41,6 +42,11 @@ func BenchmarkDecode(b *testing.B) {
 			})
 		}
 	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	b.Run("senml", func(b *testing.B) { decodetest.BenchScan(b, AppendJSON(nil, bench(20))) })
+	b.Run("senml-cbor", func(b *testing.B) { decodetest.BenchScan(b, AppendCBOR(nil, bench(20))) })
 }
 
 // plain is a record as a general library reads it, before base fields are applied.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/situ-city/situ/internal/decode"
+	"github.com/situ-city/situ/internal/decode/decodetest"
 )
 
 func BenchmarkDecode(b *testing.B) {
@@ -32,6 +33,8 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkScan(b *testing.B) { decodetest.BenchScan(b, reports(20, 1)) }
 
 // BenchmarkLibrary unmarshals the same payload with google.golang.org/protobuf by descriptor (situ generates no code), and
 // resolves nothing.
