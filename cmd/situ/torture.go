@@ -17,7 +17,7 @@ type tortureCmd struct {
 	Rounds   int           `short:"n" help:"So many rounds of sending, faults and judgement." default:"20"`
 	Round    int           `short:"k" help:"Only this round: to replay one that failed."`
 	Seed     uint64        `short:"s" help:"The same seed plans the same faults; 0 = one of now."`
-	Faults   []string      `short:"f" help:"Kinds of faults: kill, stop, net, disk, clock, dup, qos2; with Kafka also reset (the topic is made anew), rewind (its log goes backwards). Default: all that the world has."`
+	Faults   []string      `short:"f" help:"Kinds of faults: kill, stop, net, disk, clock, dup, qos2, flood (more than the spools hold); with Kafka also reset (the topic is made anew), rewind (its log goes backwards). Default: all that the world has."`
 	Sending  time.Duration `help:"How long a round sends." default:"1500ms"`
 	Senders  int           `help:"MQTT clients." default:"6"`
 	Rate     int           `help:"Messages a second." default:"1500"`

@@ -17,6 +17,7 @@ import (
 type Ledger struct {
 	RegistryDSN          string `name:"registry-dsn" help:"Keep the registry in PostgreSQL, not in a file in --data: postgres://user@host:5432/database?sslmode=verify-full." env:"SITU_REGISTRY_DSN"`
 	RegistryPasswordFile string `name:"registry-password-file" help:"File with its password." type:"path" env:"SITU_REGISTRY_PASSWORD_FILE"`
+	NewRegistry          bool   `name:"new-registry" help:"Begin with an empty registry although this data directory had one: its file is gone, and there is no copy of it."`
 }
 
 func (l *Ledger) check() error {
@@ -52,6 +53,9 @@ func (p *process) openLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.ledgerGone(address); err != nil {
+		return err
+	}
 	p.registry, err = registry.Open(ctx, address, registry.Options{
 		Logger: p.logger, Clock: failpoint.Now, Catalogue: p.catalogue, Models: p.models, Divisions: p.divisions, CellAt: cellAt, Password: password,
 	})
@@ -59,6 +63,24 @@ func (p *process) openLedger(ctx context.Context) error {
 		return err
 	}
 	p.Later(p.registry.Close)
+	return nil
+}
+
+// ledgerGone refuses a data directory that has lost its registry. A new one would be made without a word, with no owner,
+// no credential and no place of any Thing, while history goes on under names that nobody is registered by.
+func (p *process) ledgerGone(file string) error {
+	if p.cfg.RegistryDSN != "" || p.cfg.NewRegistry {
+		return nil
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		return nil // it is there, or registry.Open says what is wrong
+	}
+	for _, beside := range []string{"mqtt-sessions", "declarations.json"} { // made after it, by situ run and by query
+		if _, err := os.Stat(filepath.Join(p.cfg.Data, beside)); err == nil {
+			return fmt.Errorf("%w: %s is gone, though %s beside it is there: owners, credentials and places of Things were in it. Put a copy of it back, "+
+				"or begin with an empty registry: --new-registry (history stays, and Things are named again as they are registered)", ErrRefused, file, beside)
+		}
+	}
 	return nil
 }
 

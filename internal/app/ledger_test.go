@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/situ-city/situ/internal/app/apptest"
+	"github.com/situ-city/situ/internal/app/host"
 	"github.com/situ-city/situ/internal/peers"
 	"github.com/situ-city/situ/internal/registry"
 	"github.com/situ-city/situ/pkg/sensor"
@@ -126,5 +129,29 @@ func TestLedgerRefuses(t *testing.T) {
 	l := Ledger{RegistryDSN: "postgres://u@127.0.0.1/d", RegistryPasswordFile: missing}
 	if _, _, err := l.address(""); !errors.Is(err, ErrRefused) || l.check() != nil {
 		t.Errorf("no password file: %v, %v", err, l.check())
+	}
+}
+
+// A registry whose file is gone used to be made anew without a word.
+func TestRegistryGone(t *testing.T) {
+	data := apptest.Dir(t)
+	if err := run(t, data, noHistory).stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"registry.sqlite", "registry.sqlite-wal", "registry.sqlite-shm"} {
+		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	cfg := Config{Data: data, HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0", AdminKey: apptest.Key, History: "off", SpoolBytes: host.MinSpoolBytes}
+	err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard)
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--new-registry") || !strings.Contains(err.Error(), "registry.sqlite is gone") {
+		t.Errorf("err %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(data, "registry.sqlite")); err == nil {
+		t.Error("one was made nevertheless")
+	}
+	if err := run(t, data, func(c *Config) { noHistory(c); c.NewRegistry = true }).stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -215,7 +215,8 @@ func (p *process) waitStore(ctx context.Context) (*store.Store, error) {
 func (p *process) runFeed(ctx context.Context) error {
 	p.ready.Set("live", "loading the newest values")
 	f := query.Feed{Log: p.bus, Live: p.live, Registry: p.registry, Catalog: p.catalogue, Store: p.store.Load, Logger: p.logger,
-		From: p.committed, Seen: p.canaries.Seen, Loaded: func() { p.ready.Set("live", "") }, Copied: func() { p.ready.Set("names", "") }, Hold: p.hold}
+		From: p.committed, Seen: p.canaries.Seen, Loaded: func() { p.ready.Set("live", "") }, Copied: func() { p.ready.Set("names", "") }, Hold: p.hold,
+		Still: func(part int32, why string) { p.ready.Set(fmt.Sprintf("live partition %d", part), why) }}
 	return f.Run(ctx, p.cfg.History == "on" && (p.engine != nil || p.cfg.ClickHouse != ""))
 }
 

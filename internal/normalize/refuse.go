@@ -72,8 +72,16 @@ func (n *Normalizer) badTime(r *decode.Reading) *refusal {
 	if ms < year2000 {
 		return &refusal{sensor.ReasonTime, fmt.Sprintf("%s %s is before 2000; set the device's clock, and send Unix time in milliseconds or RFC 3339", what, at.Format(form))}
 	}
-	return &refusal{sensor.ReasonTime, fmt.Sprintf("%s %s is %s ahead of its arrival at %s (10 minutes are allowed); set the device's clock, or its time zone (times without one are read in %s)",
-		what, at.Format(form), at.Sub(arrival).Round(time.Second), arrival.Format(form), where)}
+	return &refusal{sensor.ReasonTime, fmt.Sprintf("%s %s is %s ahead of its arrival at %s (10 minutes are allowed); set the device's clock, or its time zone (times without one are read in %s); what is refused can be replayed with --shift or --time arrival",
+		what, at.Format(form), howLong(at.Sub(arrival)), arrival.Format(form), where)}
+}
+
+// howLong says it as people do: hours up to two days, then days.
+func howLong(d time.Duration) string {
+	if d < 48*time.Hour {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
 func badNumber(r *decode.Reading, s *stream) *refusal {

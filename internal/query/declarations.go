@@ -166,7 +166,7 @@ func (d *Declarations) hear(ctx context.Context, part int32, offset, end int64) 
 		return min(first, end), nil
 	}
 	var b sensor.Batch
-	next, err := fetchPatiently(ctx, d.cfg.Log, d.cfg.Logger, part, offset, end, &b)
+	next, err := fetchPatiently(ctx, d.cfg.Log, d.cfg.Logger, part, offset, end, &b, nil)
 	if errors.Is(err, bus.ErrOffset) && ctx.Err() == nil {
 		if now, _, berr := d.cfg.Log.Bounds(ctx, part); berr == nil && now > offset {
 			return offset, nil // freed meanwhile; the next step says so

@@ -31,6 +31,7 @@ type Feed struct {
 	Logger   *slog.Logger
 	Seen     func(b *sensor.Batch, at time.Time) // told of every batch of the log that the live state has applied; nil = nobody wants to know
 	Loaded   func()                              // called once, when the live state holds what the store had
+	Still    func(part int32, why string)        // told when a partition of the log stands still, and with "" when it goes on; nil = nobody wants to know
 	Copied   func()                              // called whenever the store has the whole registry; nil = nobody wants to know
 }
 
@@ -129,7 +130,7 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 	var b sensor.Batch
 	for {
 		b.Reset()
-		next, err := fetchPatiently(ctx, f.Log, f.Logger, part, from, 0, &b)
+		next, err := fetchPatiently(ctx, f.Log, f.Logger, part, from, 0, &b, f.Still)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -152,12 +153,19 @@ func (f *Feed) follow(ctx context.Context, part int32, from int64, advance func(
 }
 
 // fetchPatiently is the log's Fetch, which waits where a message cannot be read: people still want the rest of the
-// situation, and gateways the registry.
-func fetchPatiently(ctx context.Context, log bus.Log, logger *slog.Logger, part int32, from, to int64, b *sensor.Batch) (int64, error) {
+// situation, and gateways the registry. still is told, if there is one.
+func fetchPatiently(ctx context.Context, log bus.Log, logger *slog.Logger, part int32, from, to int64, b *sensor.Batch, still func(int32, string)) (int64, error) {
+	stands := false
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		next, err := log.Fetch(ctx, part, from, to, feedRows, b)
-		if !errors.Is(err, bus.ErrMessage) {
+		if bad := errors.Is(err, bus.ErrMessage); !bad {
+			if stands && still != nil {
+				still(part, "")
+			}
 			return next, err
+		}
+		if stands = true; still != nil {
+			still(part, err.Error())
 		}
 		logger.Error("the live state stands still in one partition", "component", "livestate", "partition", part, "err", err)
 		select {

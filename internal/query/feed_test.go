@@ -3,10 +3,13 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/situ-city/situ/internal/bus"
@@ -109,3 +112,35 @@ type freed struct {
 }
 
 func (l *freed) Bounds(context.Context, int32) (int64, int64, error) { return l.first, 100, nil }
+
+// A partition that stands still used to be a line in the log alone, while the process said that it was ready.
+func TestPartitionThatStandsStillIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &unreadable{left: 3}
+		var told []string
+		var b sensor.Batch
+		next, err := fetchPatiently(t.Context(), log, slog.New(slog.DiscardHandler), 2, 7, 0, &b, func(part int32, why string) {
+			told = append(told, fmt.Sprint(part, why))
+		})
+		if next != 8 || err != nil || log.left != 0 {
+			t.Errorf("next %d, %v, %d times more", next, err, log.left)
+		}
+		if want := fmt.Sprint(int32(2), bus.ErrMessage.Error()); !slices.Equal(told, []string{want, want, want, "2"}) {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
+// unreadable is a log whose next message can be read after so many tries.
+type unreadable struct {
+	bus.Log
+	left int
+}
+
+func (l *unreadable) Fetch(_ context.Context, _ int32, from, _ int64, _ int, _ *sensor.Batch) (int64, error) {
+	if l.left == 0 {
+		return from + 1, nil
+	}
+	l.left--
+	return from, bus.ErrMessage
+}

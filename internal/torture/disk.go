@@ -41,6 +41,11 @@ const (
 	fillStep  = 32 << 20 // bytes, and how long until the next: as fast as a good disk
 	fillPause = 20 * time.Millisecond
 	ballast   = "ballast"
+
+	// The store keeps what merges replaced for eight minutes of one life; killed every few seconds it keeps it for ever,
+	// and a small disk has run out of inodes before it has run out of bytes.
+	bytesPerInode = "2048"
+
 	mountTime = 20 * time.Second
 )
 
@@ -55,7 +60,7 @@ func mountSmall(dir, beside string, mb int) (*disk, error) {
 	if err := errors.Join(f.Truncate(int64(mb)<<20), f.Close()); err != nil {
 		return nil, err
 	}
-	if run("mkfs.ext4", "-q", "-F", "-m", "0", image) == nil && run("mount", "-o", "loop", image, dir) == nil {
+	if run("mkfs.ext4", "-q", "-F", "-m", "0", "-i", bytesPerInode, image) == nil && run("mount", "-o", "loop", image, dir) == nil {
 		return &disk{at: dir, kind: "ext4 on a loop device"}, nil
 	}
 	_ = os.Remove(image)

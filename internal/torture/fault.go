@@ -24,12 +24,16 @@ type plan struct {
 	steps   []step
 	clock   bool     // arrival times are not to be trusted
 	rupture *rupture // what happens when all of it is judged; nil = nothing
+	flood   *flood   // what happens before that
 }
 
 func (p *plan) String() string {
 	var b strings.Builder
 	for _, s := range p.steps {
 		fmt.Fprintf(&b, "%s %s; ", s.at, s.say)
+	}
+	if p.flood != nil {
+		fmt.Fprintf(&b, "then %s; ", p.flood)
 	}
 	if p.rupture != nil {
 		fmt.Fprintf(&b, "at last %s; ", p.rupture)
@@ -64,6 +68,8 @@ func (t *torturer) plan(k int) *plan {
 			d.dup()
 		case "qos2":
 			d.qos2()
+		case flooding:
+			d.flood()
 		case reset:
 			d.rupture(reset)
 		case rewind:
@@ -342,5 +348,13 @@ func (d *drawer) rupture(kind string) {
 	r := &rupture{kind: kind, busy: d.IntN(2) == 0, positions: d.IntN(2) == 0}
 	if d.plan.rupture == nil {
 		d.plan.rupture = r
+	}
+}
+
+// flood takes some seconds, so that a part of those drawn is enough.
+func (d *drawer) flood() {
+	f := &flood{kill: d.IntN(2) == 0, full: d.IntN(3) == 0}
+	if d.IntN(3) == 0 {
+		d.plan.flood = f
 	}
 }

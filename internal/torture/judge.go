@@ -20,12 +20,13 @@ import (
 
 // judge compares the sent list with what SQL shows. It asks the engine itself, past the gate and the API.
 type judge struct {
-	socket string
-	ledger *ledger
-	report *Report
-	log    *slog.Logger
-	missed uint64 // messages that the balance misses since a log was taken away
-	shared bool   // several ingesters store: what history shows of a repeat holds once its window is recomputed
+	socket  string
+	ledger  *ledger
+	report  *Report
+	log     *slog.Logger
+	missed  uint64 // messages that the balance misses since a log was taken away
+	removed uint64 // messages that full spools gave up
+	shared  bool   // several ingesters store: what history shows of a repeat holds once its window is recomputed
 }
 
 // found is what the tables have of one message.
@@ -353,26 +354,13 @@ const stillFor = 4 * time.Second
 func (j *judge) declared(ctx context.Context, from int) error {
 	err := j.with(ctx, func(conn driver.Conn) error {
 		entries := j.ledger.since(from)
-		var gone []int
-		var missing uint64
-		count, since := -1, time.Now()
-		err := until(ctx, patience, func(ctx context.Context) error {
-			got, err := j.look(ctx, conn, from)
-			if err != nil {
-				return err
-			}
-			if gone = absent(entries, from, got); len(gone) != count {
-				count, since = len(gone), time.Now()
-			}
-			var open uint64
-			err = conn.QueryRow(ctx, "SELECT sum(unjudged), sum(missing) FROM situ.balance").Scan(&open, &missing)
-			if err == nil && (open > 0 || time.Since(since) < stillFor) {
-				err = errUnsettled
-			}
-			return err
-		})
+		_, gone, err := j.gone(ctx, conn, entries, from)
 		if err != nil {
 			return fmt.Errorf("what is lost with a log: %w", err)
+		}
+		var missing uint64
+		if err := conn.QueryRow(ctx, "SELECT sum(missing) FROM situ.balance").Scan(&missing); err != nil {
+			return err
 		}
 		if known := missing - j.missed; uint64(len(gone)) > known {
 			j.report.fail("%d messages were lost with the log, and the balance shows %d", len(gone), known)
@@ -394,6 +382,26 @@ func (j *judge) declared(ctx context.Context, from int) error {
 		return err
 	}
 	return j.round(ctx, from, true, false)
+}
+
+// gone waits until all that is stored is closed and no more comes, and tells what is there then and what is not.
+func (j *judge) gone(ctx context.Context, conn driver.Conn, entries []entry, from int) (got map[int]*found, gone []int, err error) {
+	count, since := -1, time.Now()
+	err = until(ctx, patience, func(ctx context.Context) error {
+		if got, err = j.look(ctx, conn, from); err != nil {
+			return err
+		}
+		if gone = absent(entries, from, got); len(gone) != count {
+			count, since = len(gone), time.Now()
+		}
+		var open uint64
+		err := conn.QueryRow(ctx, "SELECT sum(unjudged) FROM situ.balance").Scan(&open)
+		if err == nil && (open > 0 || time.Since(since) < stillFor) {
+			err = errUnsettled
+		}
+		return err
+	})
+	return got, gone, err
 }
 
 // absent lists acknowledged messages that are not there, or not whole.

@@ -36,6 +36,7 @@ type kafkaWorld struct {
 	all    []*process
 	nets   []*proxy
 	ready  []string // addresses with /readyz
+	edges  []string // those of them that are gateways
 	store  string   // the store's own socket
 	small  *disk
 	fronts []broker
@@ -155,6 +156,7 @@ func (w *kafkaWorld) addGateway(i int, http, mqtt string, bus, points []string) 
 			}
 		}
 	}
+	w.edges = append(w.edges, http)
 	p := w.add(name, argv, http)
 	p.env = append(p.env, "SITU_REGISTRY_KEY="+adminKey)
 	p.points = points
@@ -188,7 +190,19 @@ func (w *kafkaWorld) proxies() []*proxy     { return w.nets }
 func (w *kafkaWorld) disk() *disk           { return w.small }
 func (w *kafkaWorld) brokers() []broker     { return w.fronts }
 func (w *kafkaWorld) socket() string        { return w.store }
-func (w *kafkaWorld) gateways() int         { return 2 }
+func (w *kafkaWorld) api() string           { return w.ready[0] }
+func (w *kafkaWorld) gateways() []string    { return w.edges }
+
+// shut lets Kafka stand still.
+func (w *kafkaWorld) shut(context.Context) (open func() error, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.kafka.Resume(0)
+	}, w.kafka.Pause(0)
+}
 
 // victims are all processes, and Kafka. (Mosquitto may lose a second of what it has acknowledged when it is killed, so
 // it is only asked to stop: see restartMosquitto.)

@@ -11,17 +11,19 @@ import (
 type kind uint8
 
 const (
-	kindLive      kind = iota // two values of now
-	kindBackfill              // two values of three days ago
-	kindMixed                 // both: two records, one acknowledgement
-	kindMonths                // values of three months: a block of several INSERTs
-	kindLarge                 // forty readings in one PUBLISH
-	kindLetter                // cannot be read
-	kindHeartbeat             // holds nothing
+	kindLive       kind = iota // two values of now
+	kindBackfill               // two values of three days ago
+	kindMixed                  // both: two records, one acknowledgement
+	kindMonths                 // values of three months: a block of several INSERTs
+	kindLarge                  // forty readings in one PUBLISH
+	kindLetter                 // cannot be read
+	kindHeartbeat              // holds nothing
+	kindSocial                 // a large one, of an owner whose messages a full spool may give up
+	kindGovernment             // a large one that it may not
 )
 
 func (k kind) String() string {
-	return [...]string{"live", "backfill", "mixed", "months", "large", "letter", "heartbeat"}[k]
+	return [...]string{"live", "backfill", "mixed", "months", "large", "letter", "heartbeat", "social", "government"}[k]
 }
 
 // entry is what is known of one message, from the sender's side alone.
@@ -39,7 +41,8 @@ type entry struct {
 //
 //	S id kind topic    is about to be published (a line each time)
 //	A id               was acknowledged
-//	L id               was lost with a log that was taken away, and the balance misses as many
+//	L id               went with a log that was taken away, and the balance misses as many, or from a full spool, with
+//	                   gap records of as many
 type ledger struct {
 	mu      sync.Mutex // guards what follows
 	f       *os.File
@@ -100,7 +103,7 @@ func (l *ledger) since(id int) []entry {
 	return append([]entry(nil), l.entries[id-1:]...)
 }
 
-// forgive asks no longer for what was lost with a log.
+// forgive asks no longer for what was declared to be gone.
 func (l *ledger) forgive(id int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -38,7 +38,7 @@ type meter struct {
 }
 
 func newMeter(w world, l *ledger) *meter {
-	return &meter{socket: w.socket(), gateways: w.gateways(), ledger: l}
+	return &meter{socket: w.socket(), gateways: len(w.gateways()), ledger: l}
 }
 
 // killed begins to wait for a new row; an earlier kill that was not recovered from is forgotten, the later one counts.

@@ -97,13 +97,18 @@ func (t *torturer) rupture(ctx context.Context, w *kafkaWorld, r *rupture) error
 	return t.judge.round(ctx, from, true, false)
 }
 
-// lastRupture is the last thing of a run that could have had one and had none.
-func (t *torturer) lastRupture(ctx context.Context) error {
+// lastly lets happen at a run's end what it could have had and had not.
+func (t *torturer) lastly(ctx context.Context) error {
 	d := &drawer{t: t, Rand: rand.New(rand.NewPCG(t.cfg.Seed, 1<<41))}
 	for _, kind := range []string{reset, rewind} {
 		if slices.Contains(t.cfg.Faults, kind) && (d.plan.rupture == nil || d.IntN(2) == 0) {
 			d.plan.rupture = nil
 			d.rupture(kind)
+		}
+	}
+	if slices.Contains(t.cfg.Faults, flooding) && !t.report.had(flooding) {
+		if err := t.flood(ctx, &flood{kill: true}); err != nil || len(t.report.Failures) > 0 {
+			return err
 		}
 	}
 	if d.plan.rupture == nil || t.report.had(reset) || t.report.had(rewind) {

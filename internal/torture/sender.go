@@ -35,6 +35,8 @@ const (
 	sendEvery  = 20 * time.Millisecond
 	things     = 7 // of a sender
 	owners     = 4
+	gush       = 12 // large messages at once
+	notes      = 16 // of a large message, a thousand bytes each
 )
 
 // sender is a client with several Things.
@@ -45,10 +47,11 @@ type sender struct {
 	random *rand.Rand // run's own
 	rate   float64    // messages a second
 
-	quiet atomic.Bool // nothing new; only what is under way is brought to its end
-	dup   atomic.Bool // break the connection behind the next group, so that all of it is sent again
-	twice atomic.Bool // publish the next group twice on the same connection
-	once  atomic.Bool // publish everything with QoS 2
+	quiet atomic.Bool  // nothing new; only what is under way is brought to its end
+	dup   atomic.Bool  // break the connection behind the next group, so that all of it is sent again
+	twice atomic.Bool  // publish the next group twice on the same connection
+	once  atomic.Bool  // publish everything with QoS 2
+	pours atomic.Int32 // what to flood with, as fast as it is acknowledged
 
 	breakAfter atomic.Int64 // break off behind so many steps of QoS 2's answers; 0 = do not
 
@@ -125,6 +128,9 @@ func (s *sender) connected(ctx context.Context, c *conn) {
 			continue
 		}
 		due = min(due+s.rate*sendEvery.Seconds(), inFlight/2)
+		if s.pours.Load() != nothing {
+			due = gush
+		}
 		n := min(int(due), s.room())
 		due -= float64(max(0, n))
 		if n > 0 && !s.publish(c, n) {
@@ -297,6 +303,9 @@ const (
 func (s *sender) next() *message {
 	k := s.kind()
 	thing := fmt.Sprintf("tort%d/s%d-%d", s.n%owners, s.n, s.random.IntN(things))
+	if s.pours.Load() != nothing {
+		k, thing = s.large()
+	}
 	var back []int64 // how long before now each reading is
 	switch k {
 	case kindLive:
@@ -314,7 +323,11 @@ func (s *sender) next() *message {
 	if s.broker.qos2 && (s.random.IntN(5) == 0 || s.once.Load()) {
 		m.qos = 2
 	}
-	m.id = s.ledger.add(entry{kind: k, values: uint16(2 * len(back)), relayed: s.broker.relayed, once: m.qos == 2})
+	values := 2 * len(back)
+	if k == kindSocial || k == kindGovernment {
+		values = 1
+	}
+	m.id = s.ledger.add(entry{kind: k, values: uint16(values), relayed: s.broker.relayed, once: m.qos == 2})
 	m.payload = s.payload(m.id, k, back)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -341,6 +354,14 @@ func (s *sender) kind() kind {
 	return kindHeartbeat
 }
 
+// large is what floods are made of.
+func (s *sender) large() (kind, string) {
+	if s.pours.Load() == governments || s.random.IntN(4) == 0 {
+		return kindGovernment, fmt.Sprintf("%s/s%d", governmentOwner, s.n)
+	}
+	return kindSocial, fmt.Sprintf("%s/s%d", socialOwner, s.n)
+}
+
 func (s *sender) payload(id int, k kind, back []int64) []byte {
 	switch k {
 	case kindLetter:
@@ -349,6 +370,14 @@ func (s *sender) payload(id int, k kind, back []int64) []byte {
 		return fmt.Appendf(nil, `{"t":%d,"water_level":null}`, s.time())
 	}
 	var b strings.Builder
+	if k == kindSocial || k == kindGovernment {
+		fmt.Fprintf(&b, `{"t":%d,"water_level":%d`, s.time(), id)
+		for i := range notes {
+			fmt.Fprintf(&b, `,"note%d":"%d %s"`, i, id, strings.Repeat("x", 1000))
+		}
+		b.WriteByte('}')
+		return []byte(b.String())
+	}
 	for i, ms := range back {
 		b.WriteByte("[,"[min(i, 1)])
 		fmt.Fprintf(&b, `{"t":%d,"water_level":%d,"temperature":%d,"lon":106.%02d,"lat":29.5}`, s.time()-ms, id, id, 40+s.n)

@@ -36,7 +36,7 @@ const (
 )
 
 // AllFaults are the kinds of faults, in the order they are asked for.
-var AllFaults = []string{"kill", "stop", "net", "disk", "clock", "dup", "qos2", reset, rewind}
+var AllFaults = []string{"kill", "stop", "net", "disk", "clock", "dup", "qos2", flooding, reset, rewind}
 
 // FaultsOf are those that a world has: where the log is the spool itself, no topic can be made anew.
 func FaultsOf(world string) []string {
@@ -165,6 +165,9 @@ func (t *torturer) run(ctx context.Context) (err error) {
 	if err := t.world.start(ctx); err != nil {
 		return fmt.Errorf("start the world: %w", err)
 	}
+	if err := t.enrol(ctx); err != nil {
+		return err
+	}
 	t.judge = &judge{socket: t.world.socket(), ledger: t.ledger, report: t.report, log: t.log, shared: t.cfg.World == Kafka}
 	t.report.Versions = t.judge.versions(ctx, t.cfg.Situ, t.world)
 	stop := t.startSenders(ctx)
@@ -243,7 +246,7 @@ func (t *torturer) rounds(ctx context.Context) error {
 	}
 	bar.Done(t.report.note())
 	if t.cfg.Round == 0 && len(t.report.Failures) == 0 {
-		return t.lastRupture(ctx)
+		return t.lastly(ctx)
 	}
 	return nil
 }
@@ -280,6 +283,11 @@ func (t *torturer) round(ctx context.Context, k int) error {
 		return err
 	}
 	t.log.Info("round judged", "round", k, "took", time.Since(began).String(), "messages", t.ledger.nextID()-from)
+	if p.flood != nil && len(t.report.Failures) == 0 {
+		if err := t.flood(ctx, p.flood); err != nil {
+			return err
+		}
+	}
 	if p.rupture != nil && len(t.report.Failures) == 0 {
 		return t.rupture(ctx, t.world.(*kafkaWorld), p.rupture)
 	}

@@ -67,6 +67,18 @@ func TestJudgeCondemns(t *testing.T) {
 	}
 }
 
+// A full spool may have given up as many copies as were sent and are not there, of social's alone.
+func TestCopiesGone(t *testing.T) {
+	social := entry{kind: kindSocial, acked: true, values: 1, sent: 1}
+	again := social
+	again.sent = 3
+	entries := []entry{social, again, social, {kind: kindGovernment, acked: true, values: 1, sent: 1}}
+	got := map[int]*found{7: {rows: 1, pairs: 1}, 8: {rows: 1, pairs: 1}}
+	if n, gone := copiesGone(entries, 7, got), absent(entries, 7, got); n != 3 || !slices.Equal(gone, []int{9, 10}) {
+		t.Errorf("%d copies, messages %v", n, gone)
+	}
+}
+
 // The list on disk has each message before it is published.
 func TestLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sent.list")
@@ -111,6 +123,9 @@ func TestPlanIsDrawnAgain(t *testing.T) {
 		}
 		for _, s := range p.steps {
 			all[s.kind] = true
+		}
+		if p.flood != nil {
+			all[flooding] = true
 		}
 	}
 	if len(all) != len(FaultsOf(Embedded)) {

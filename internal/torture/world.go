@@ -27,9 +27,11 @@ type world interface {
 	proxies() []*proxy
 	disk() *disk
 	brokers() []broker
-	socket() string                   // where ClickHouse answers
-	gateways() int                    // from which rows come
-	healed(ctx context.Context) error // nil when all runs undisturbed
+	socket() string                                          // where ClickHouse answers
+	api() string                                             // where it answers over HTTP
+	gateways() []string                                      // from which rows come: where each answers over HTTP
+	shut(ctx context.Context) (open func() error, err error) // nothing takes from the spools until open
+	healed(ctx context.Context) error                        // nil when all runs undisturbed
 	versions() map[string]string
 	close() error
 }
@@ -109,10 +111,11 @@ func (w *embeddedWorld) victims() []victim {
 	return []victim{{name: "situ", p: w.run}, {name: "store", pid: store}}
 }
 
-func (w *embeddedWorld) proxies() []*proxy { return []*proxy{w.mqtt} }
-func (w *embeddedWorld) gateways() int     { return 1 }
-func (w *embeddedWorld) disk() *disk       { return w.small }
-func (w *embeddedWorld) socket() string    { return filepath.Join(w.data, "store.sock") }
+func (w *embeddedWorld) proxies() []*proxy  { return []*proxy{w.mqtt} }
+func (w *embeddedWorld) api() string        { return w.http }
+func (w *embeddedWorld) gateways() []string { return []string{w.http} }
+func (w *embeddedWorld) disk() *disk        { return w.small }
+func (w *embeddedWorld) socket() string     { return filepath.Join(w.data, "store.sock") }
 
 func (w *embeddedWorld) brokers() []broker {
 	return []broker{{addr: w.mqtt.addr, qos2: true}}
@@ -137,6 +140,31 @@ func (w *embeddedWorld) close() error {
 	w.mqtt.close()
 	return w.small.unmount()
 }
+
+// shut lets the store stand still, each that there is: one that is started meanwhile as well.
+func (w *embeddedWorld) shut(ctx context.Context) (open func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for ctx.Err() == nil {
+			if pid := childOf(w.run.pid()); pid > 0 {
+				_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
+			}
+			pause(ctx, shutAgain)
+		}
+	}()
+	return func() error {
+		cancel()
+		<-over
+		if pid := childOf(w.run.pid()); pid > 0 {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+		return nil
+	}, nil
+}
+
+const shutAgain = 10 * time.Millisecond
 
 // readyAt asks /readyz.
 func readyAt(ctx context.Context, addr string) error {

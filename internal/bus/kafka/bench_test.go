@@ -2,6 +2,9 @@ package kafka
 
 import (
 	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/situ-city/situ/internal/bus"
 	"github.com/situ-city/situ/internal/bus/bustest"
@@ -46,4 +49,16 @@ func BenchmarkFetch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(got.Len()), "ns/row")
+}
+
+// What a position's mark costs: once a message of Kafka, however many observations it holds.
+func BenchmarkMark(b *testing.B) {
+	p := sensor.Producer{Gateway: "gateway-1", Epoch: 1_790_000_000}
+	rec := &kafkago.Record{Offset: 7, Time: time.UnixMilli(1_790_000_000_000), Headers: headers(bus.LogID{1}, p, 1, 1000, 2000, make([]byte, 30_000))}
+	b.ReportAllocs()
+	for b.Loop() {
+		if markOf(rec).at != 7 {
+			b.Fatal("a mark of another offset")
+		}
+	}
 }
