@@ -229,6 +229,15 @@ func (p *process) committed(ctx context.Context, part int32) (int64, error) {
 	return at.Offset, err
 }
 
+// blockRows bounds a block where the log is a spool. What is being stored cannot be given up, and there are two blocks
+// at a time: a store that stands still must not leave the whole spool to them.
+func (p *process) blockRows() int {
+	if p.spools == nil {
+		return 0
+	}
+	return int(min(ingester.DefaultMaxRows, p.cfg.SpoolBytes/2/16/bus.RowBytes))
+}
+
 func (p *process) runIngester(ctx context.Context) error {
 	if p.group == nil {
 		<-ctx.Done()
@@ -247,7 +256,7 @@ func (p *process) runIngester(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opt := ingester.Options{Log: p.logToStore(), Pace: p.pace, Holds: p.lease, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics}
+	opt := ingester.Options{Log: p.logToStore(), Pace: p.pace, Holds: p.lease, Group: rollup.Lead(p.group, rollups.Run), Store: s, Logger: p.logger, Registerer: p.metrics, MaxRows: p.blockRows()}
 	if p.registry != nil { // else declarations go to cmd/query, which reads the same bus
 		opt.RegistryVersion = func() uint64 { return p.registry.Snapshot().Version() }
 		opt.Declare = func(ctx context.Context, d []sensor.Declaration) error {

@@ -50,8 +50,19 @@ type Log interface {
 	Fetch(ctx context.Context, part int32, from, to int64, maxRows int, b *sensor.Batch) (next int64, err error)
 }
 
-// MaxFetchBytes bounds what one Fetch reads beyond its first message.
+// MaxFetchBytes bounds what one Fetch reads beyond its first message; where it is told maxRows, so many times RowBytes do.
 const MaxFetchBytes = 64 << 20
+
+// RowBytes is what a row takes in memory, about: what is longer counts as several.
+const RowBytes = 128
+
+// FetchBytes is the bound of a Fetch of so many rows.
+func FetchBytes(maxRows int) int {
+	if maxRows <= 0 || maxRows > MaxFetchBytes/RowBytes {
+		return MaxFetchBytes
+	}
+	return maxRows * RowBytes
+}
 
 // Position is where a group stands in a partition: everything before Offset is done (-1: nothing was ever committed).
 // Meta is the ingester's intent, opaque here.

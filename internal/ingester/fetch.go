@@ -145,19 +145,20 @@ func (f *fetcher) fetch(ctx context.Context, from, to int64, maxRows int, b *sen
 	}
 }
 
-// weight is what a block's bound counts. A payload weighs as many rows as would take its memory.
+// weight is what a block's bound counts. A payload, and a result that is a text, weighs as many rows as would take its memory.
 func weight(b *sensor.Batch) int {
 	n := b.Len() + len(b.DeadLetters) + len(b.Empties) + len(b.Gaps) + b.Removed
 	for i := range b.DeadLetters {
-		n += len(b.DeadLetters[i].Payload) / rowBytes
+		n += len(b.DeadLetters[i].Payload) / bus.RowBytes
 	}
 	for i := range b.Payloads {
-		n += len(b.Payloads[i].Payload) / rowBytes
+		n += len(b.Payloads[i].Payload) / bus.RowBytes
+	}
+	for _, text := range b.Text {
+		n += len(text) / bus.RowBytes
 	}
 	return n
 }
-
-const rowBytes = 128 // of a row in memory, about
 
 func (f *fetcher) empty() *store.Block {
 	b := <-f.spare

@@ -100,7 +100,10 @@ func (t *torturer) flood(ctx context.Context, f *flood) error {
 		!t.come(ctx, "after "+f.String()+", not everything is acknowledged", t.unacknowledged) {
 		return ctx.Err()
 	}
-	t.send(ctx, resetFor/4) // what a kill is recovered from
+	if err := t.judge.thinned(ctx, from); err != nil {
+		return err
+	}
+	t.send(ctx, resetFor/4) // what a kill is recovered from; not before: there must be room for it
 	if !t.come(ctx, "no new row after a kill", func(context.Context) error { return t.meter.pending() }) ||
 		!t.come(ctx, "not everything is acknowledged although nothing is broken", t.unacknowledged) {
 		return ctx.Err()
@@ -109,13 +112,13 @@ func (t *torturer) flood(ctx context.Context, f *flood) error {
 		t.report.recovered(r)
 	}
 	t.report.check(flooding + ": a full spool gave up social's messages alone, as many as its gap records say")
-	return t.judge.thinned(ctx, from)
+	return t.judge.round(ctx, from, true, false)
 }
 
 // overflow pours until the spools have given up something, and as the flood wants it further. False: it never came to that.
 func (t *torturer) overflow(ctx context.Context, f *flood) bool {
 	t.pour(everybodys)
-	if !t.come(ctx, "the spools overflow, and nothing is removed", t.thinning) {
+	if !t.come(ctx, "the spools overflow, and nothing is removed", t.thinning(ctx)) {
 		return false
 	}
 	if f.kill {
@@ -124,7 +127,13 @@ func (t *torturer) overflow(ctx context.Context, f *flood) bool {
 				t.die(ctx, v)
 			}
 		}
-		if !t.come(ctx, "killed while it removed, a gateway does not go on with it", t.thinning) {
+		thinning := t.thinning(ctx)
+		if !t.come(ctx, "killed while it removed, a gateway does not go on with it", func(ctx context.Context) error {
+			if t.refusing(ctx) == nil { // all that is left of social's is in the newest segment
+				return nil
+			}
+			return thinning(ctx)
+		}) {
 			return false
 		}
 	}
@@ -132,36 +141,56 @@ func (t *torturer) overflow(ctx context.Context, f *flood) bool {
 		return true
 	}
 	t.pour(governments)
-	return t.come(ctx, "the spools are full of the government's, and all is acknowledged", func(ctx context.Context) error {
-		for _, addr := range t.world.gateways() {
-			b, err := ask(ctx, http.MethodGet, addr+"/readyz", "")
-			if err == nil && !strings.Contains(b, "nothing is acknowledged") {
-				err = fmt.Errorf("/readyz of %s: %s", addr, b)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return t.come(ctx, "the spools are full of the government's, and all is acknowledged", t.refusing)
 }
 
-// thinning is an error until every gateway has removed something in this life of its.
-func (t *torturer) thinning(ctx context.Context) error {
+// refusing is an error until no gateway acknowledges anything, and says so.
+func (t *torturer) refusing(ctx context.Context) error {
 	for _, addr := range t.world.gateways() {
-		b, err := ask(ctx, http.MethodGet, addr+"/metrics", "")
+		b, err := ask(ctx, http.MethodGet, addr+"/readyz", "")
+		if err == nil && !strings.Contains(b, "nothing is acknowledged") {
+			err = fmt.Errorf("/readyz of %s: %s", addr, b)
+		}
 		if err != nil {
 			return err
 		}
-		removed := false
-		for line := range strings.Lines(b) {
-			removed = removed || strings.HasPrefix(line, "situ_spool_removed_messages_total{") && strings.Contains(line, `class="social"`) && !strings.HasSuffix(line, " 0\n")
-		}
-		if !removed {
-			return fmt.Errorf("the gateway at %s has removed nothing", addr)
-		}
 	}
 	return nil
+}
+
+// thinning gives what is an error until every gateway has removed something, more than it has now.
+func (t *torturer) thinning(ctx context.Context) func(context.Context) error {
+	before, _ := t.removed(ctx) // one that does not answer begins a new life
+	return func(ctx context.Context) error {
+		now, err := t.removed(ctx)
+		if err != nil {
+			return err
+		}
+		for addr, n := range now {
+			if n == "" || n == before[addr] {
+				return fmt.Errorf("the gateway at %s has removed nothing", addr)
+			}
+		}
+		return nil
+	}
+}
+
+// removed tells how many of social's messages each gateway has removed in this life; "" = none.
+func (t *torturer) removed(ctx context.Context) (map[string]string, error) {
+	list := map[string]string{}
+	for _, addr := range t.world.gateways() {
+		b, err := ask(ctx, http.MethodGet, addr+"/metrics", "")
+		if err != nil {
+			return list, err
+		}
+		list[addr] = ""
+		for line := range strings.Lines(b) {
+			if n, ok := strings.CutPrefix(line, `situ_spool_removed_messages_total{class="social"`); ok {
+				list[addr] += n // of each lane and reason
+			}
+		}
+	}
+	return list, nil
 }
 
 // What is poured.
@@ -177,18 +206,18 @@ func (t *torturer) pour(what int32) {
 		if s.broker.relayed {
 			continue
 		}
+		if what == nothing {
+			s.rest() // first: what it sends otherwise is social's too, as long as nobody has registered it
+		}
 		s.pours.Store(what)
 		s.quiet.Store(what == nothing)
-		if what == nothing {
-			s.rest()
-		}
 	}
 }
 
 // thinned judges a flood's messages: what is gone of the acknowledged is social's, and the gap records say how much. A
 // message that was sent again may have been in a spool twice, and been removed once or twice.
 func (j *judge) thinned(ctx context.Context, from int) error {
-	err := j.with(ctx, func(conn driver.Conn) error {
+	return j.with(ctx, func(conn driver.Conn) error {
 		entries := j.ledger.since(from)
 		got, gone, err := j.gone(ctx, conn, entries, from)
 		if err != nil {
@@ -213,10 +242,6 @@ func (j *judge) thinned(ctx context.Context, from int) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return j.round(ctx, from, true, false)
 }
 
 // copiesGone counts how often social's messages were sent and are not there.

@@ -154,7 +154,7 @@ func (r *reader) fetch(to int64, maxRows int, batch *sensor.Batch) (int64, error
 	start, bytes := rows(batch), 0
 	for {
 		at := r.Position()
-		if to > 0 && int64(at) >= to || maxRows > 0 && rows(batch)-start >= maxRows || bytes >= bus.MaxFetchBytes {
+		if to > 0 && int64(at) >= to || maxRows > 0 && rows(batch)-start >= maxRows || bytes >= bus.FetchBytes(maxRows) {
 			return int64(at), nil
 		}
 		seq, body, err := r.Next()

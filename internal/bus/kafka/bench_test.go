@@ -53,8 +53,9 @@ func BenchmarkFetch(b *testing.B) {
 
 // What a position's mark costs: once a message of Kafka, however many observations it holds.
 func BenchmarkMark(b *testing.B) {
+	var batch sensor.Batch
 	p := sensor.Producer{Gateway: "gateway-1", Epoch: 1_790_000_000}
-	rec := &kafkago.Record{Offset: 7, Time: time.UnixMilli(1_790_000_000_000), Headers: headers(bus.LogID{1}, p, 1, 1000, 2000, make([]byte, 30_000))}
+	rec := &kafkago.Record{Offset: 7, Time: time.UnixMilli(1_790_000_000_000), Headers: headers(bus.LogID{1}, p, 1, 1000, &batch, make([]byte, 30_000))}
 	b.ReportAllocs()
 	for b.Loop() {
 		if markOf(rec).at != 7 {
