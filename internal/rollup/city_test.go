@@ -125,7 +125,7 @@ func (p *played) hear(t *testing.T, from, to time.Time) (rows int) {
 
 // A city in which some Things fall silent, disagree with their neighbours and repeat themselves: these are found, and no others.
 func TestTheCityIsJudged(t *testing.T) {
-	w := newWorld(t, seed())
+	w := newStore(t, seed())
 	p := played1(t, w, simulated.Config{Seed: 11, Things: 1200, Interval: 150 * time.Second})
 	now := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)
 	worker, err := rollup.New(rollup.Options{Store: w.Store, Now: func() time.Time { return now.Add(6 * time.Minute) }})

@@ -26,8 +26,8 @@ var midnight = time.Date(2026, 10, 14, 16, 0, 0, 0, time.UTC) // in Beijing: a j
 const minute = 60_000
 
 func newTown(t *testing.T, things int) *town {
-	w := &town{world: newWorld(t, seed()), now: midnight.Add(time.Hour + 6*time.Minute)}
-	w.things, w.streams, w.numbers = nil, nil, nil
+	w := &town{world: newStore(t, seed()), now: midnight.Add(time.Hour + 6*time.Minute)}
+	must(t, w.SyncProperties(t.Context(), []sensor.ObservedProperty{{Number: 1, Code: "temperature", Unit: "Cel", Min: -40, Max: 60, Worse: "both"}}))
 	for i := range things {
 		thing := sensor.Thing{ID: sensor.ThingID(fmt.Sprintf("meteo/t%d", i)), Class: sensor.Government, Grade: sensor.Open, Division: 500103, Version: 5}
 		w.things = append(w.things, thing)

@@ -47,6 +47,14 @@ func cellE7(lon, lat int32) geo.Cell { return h3.CellAt(geo.FromE7(lon, lat), 12
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
+	w := newStore(t, seed)
+	w.declare(t)
+	return w
+}
+
+// newStore is a world in which nothing has been declared.
+func newStore(t *testing.T, seed uint64) *world {
+	t.Helper()
 	t.Logf("seed %d", seed)
 	conn, _ := enginetest.Start(t)
 	w := &world{conn: conn, random: rand.New(rand.NewPCG(seed, 1)), seen: map[store.Pair]bool{}}
@@ -58,7 +66,6 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t.Fatal(err)
 	}
 	must(t, w.Migrate(t.Context()))
-	w.declare(t)
 	return w
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Judgements are made from the roll-up of the hour: whatever changes it marks the hour as to be judged anew, so that a
@@ -270,16 +269,4 @@ func (s *Store) newestJudged(ctx context.Context, last int64) (at int64, err err
 	err = s.conn.QueryRow(ctx, s.sql(fmt.Sprintf("SELECT toInt64(toUnixTimestamp(max(window))) FROM ~judgement_windows WHERE span = %d AND window <= toDateTime(%d, 'UTC')",
 		hour, last))).Scan(&at)
 	return at, wrap("read newest judgement", err)
-}
-
-// eachPair calls do for every row of two Unix times.
-func (s *Store) eachPair(ctx context.Context, query string, do func(a, b int64)) error {
-	return s.each(ctx, query, func(r driver.Rows) error {
-		var a, b int64
-		if err := r.Scan(&a, &b); err != nil {
-			return err
-		}
-		do(a, b)
-		return nil
-	})
 }
