@@ -1,6 +1,7 @@
 package decodetest
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"testing"
 
@@ -62,6 +63,18 @@ func Bench(b *testing.B, p decode.Protocol, topic string, payload []byte, readin
 		}
 	}
 	b.ReportMetric(float64(readings)*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
+}
+
+// BenchMap is the obvious way to read a payload of JSON: into a map with encoding/json, looking at nothing.
+func BenchMap(b *testing.B, payload []byte) {
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var m map[string]any
+		if err := json.Unmarshal(payload, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchScan is the floor under every decoder of a payload: a loop that looks at each byte once.

@@ -35,6 +35,28 @@ type expected struct {
 // samples are not to be had. The readings of each file come back for what only the format knows.
 func Samples(t *testing.T, p decode.Protocol, dir string, samples map[string]Sample) map[string][]decode.Reading {
 	t.Helper()
+	root, entries := Expected(t, dir)
+	out := map[string][]decode.Reading{}
+	for short, raw := range entries {
+		s, ok := samples[short]
+		if !ok {
+			t.Errorf("%s: the test does not know what it must become", short)
+			continue
+		}
+		var want expected
+		_ = json.Unmarshal(raw, &want) // entries of other shapes are for the test itself
+		t.Run(short, func(t *testing.T) { out[short] = s.check(t, p, file(t, root, short), want) })
+	}
+	if len(out) != len(samples) {
+		t.Errorf("%d samples in %s, want %d", len(out), dir, len(samples))
+	}
+	return out
+}
+
+// Expected gives the directory of a format's real payloads, and what EXPECTED.json says of each file. It skips the test
+// where the samples are not to be had.
+func Expected(t *testing.T, dir string) (path string, entries map[string]json.RawMessage) {
+	t.Helper()
 	root := os.Getenv("SITU_SAMPLES")
 	text, err := os.ReadFile(filepath.Join(root, "EXPECTED.json"))
 	if root == "" || err != nil {
@@ -44,25 +66,13 @@ func Samples(t *testing.T, p decode.Protocol, dir string, samples map[string]Sam
 	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
-	out := map[string][]decode.Reading{}
+	entries = map[string]json.RawMessage{}
 	for name, raw := range all {
-		short, ok := strings.CutPrefix(name, dir+"/")
-		if !ok {
-			continue
+		if short, ok := strings.CutPrefix(name, dir+"/"); ok {
+			entries[short] = raw
 		}
-		s, ok := samples[short]
-		if !ok {
-			t.Errorf("%s: the test does not know what it must become", name)
-			continue
-		}
-		var want expected
-		_ = json.Unmarshal(raw, &want) // entries of other shapes are for the test itself
-		t.Run(short, func(t *testing.T) { out[short] = s.check(t, p, file(t, root, name), want) })
 	}
-	if len(out) != len(samples) {
-		t.Errorf("%d samples in %s, want %d", len(out), dir, len(samples))
-	}
-	return out
+	return filepath.Join(root, dir), entries
 }
 
 func (s Sample) check(t *testing.T, p decode.Protocol, payload []byte, want expected) []decode.Reading {

@@ -41,6 +41,25 @@ func FuzzSplit(f *testing.F, p decode.Protocol, split func(stream []byte) (frame
 	})
 }
 
+// Pieces cuts a stream that arrives so many bytes at a time, and counts what comes out. Nothing may be left at its end.
+func Pieces(t *testing.T, split func(stream []byte) (frames [][]byte, rest []byte), stream []byte, size int) map[string]int {
+	t.Helper()
+	var rest []byte
+	counts := map[string]int{}
+	for len(stream) > 0 {
+		n := min(size, len(stream))
+		frames, left := split(append(rest, stream[:n]...))
+		for _, f := range frames {
+			counts[string(f)]++
+		}
+		rest, stream = bytes.Clone(left), stream[n:]
+	}
+	if len(rest) > 0 {
+		t.Errorf("pieces of %d: %q left", size, rest)
+	}
+	return counts
+}
+
 // Looser decodes a payload by a strict and by a looser decoder, and checks that the looser one never gives less.
 func Looser(t *testing.T, strict, looser decode.Decoder, payload []byte) {
 	t.Helper()

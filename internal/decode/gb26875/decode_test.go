@@ -1,7 +1,6 @@
 package gb26875
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -114,18 +113,9 @@ func TestSplitInPieces(t *testing.T) {
 	beat := packet(t, from())
 	stream := slices.Concat([]byte("www.usr.cn@"), one, beat, one[:20], one, []byte{0, 0x40}, beat, one[:40], beat, []byte("\r\n"), one)
 	for size := 1; size < 100; size++ {
-		var rest []byte
-		counts := map[string]int{}
-		for piece := stream; len(piece) > 0; {
-			n := min(size, len(piece))
-			packets, left := Split(append(rest, piece[:n]...))
-			for _, p := range packets {
-				counts[string(p)]++
-			}
-			rest, piece = bytes.Clone(left), piece[n:]
-		}
-		if counts[string(one)] != 3 || counts[string(beat)] != 3 || len(counts) != 4 || len(rest) != 0 {
-			t.Fatalf("pieces of %d: %d, %d of %d, %q left", size, counts[string(one)], counts[string(beat)], len(counts), rest)
+		counts := decodetest.Pieces(t, Split, stream, size)
+		if counts[string(one)] != 3 || counts[string(beat)] != 3 || len(counts) != 4 {
+			t.Fatalf("pieces of %d: %d, %d of %d", size, counts[string(one)], counts[string(beat)], len(counts))
 		}
 	}
 }

@@ -38,31 +38,11 @@ type expected struct {
 	QNTime          *struct{ UTC string } `json:"qn_time"`
 }
 
-// samples is the directory of real payloads, which are not part of the repository.
-func samples(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("SITU_SAMPLES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "samples")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "EXPECTED.json")); err != nil {
-		t.Skip("no real samples here: set SITU_SAMPLES to their directory")
-	}
-	return dir
-}
-
 func TestSamples(t *testing.T) {
-	dir := samples(t)
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(read(t, dir, "EXPECTED.json"), &all); err != nil {
-		t.Fatal(err)
-	}
+	dir, entries := decodetest.Expected(t, protocol)
 	n := 0
-	for name, raw := range all {
+	for name, raw := range entries {
 		var want expected
-		if !strings.HasPrefix(name, protocol+"/") {
-			continue
-		}
 		if err := json.Unmarshal(raw, &want); err != nil {
 			t.Fatal(name, err)
 		}
@@ -70,7 +50,7 @@ func TestSamples(t *testing.T) {
 			continue
 		}
 		n++
-		t.Run(filepath.Base(name), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			payload := read(t, dir, name)
 			sampleFrame(t, payload, &want)
 			sampleReadings(t, payload, &want)
@@ -203,7 +183,8 @@ func sampleSettings(t *testing.T, payload []byte, want *expected) {
 }
 
 func TestSampleStream(t *testing.T) {
-	stream := read(t, samples(t), filepath.Join(protocol, "stream-4-frames.bin"))
+	dir, _ := decodetest.Expected(t, protocol)
+	stream := read(t, dir, "stream-4-frames.bin")
 	frames, rest := Split(stream)
 	if len(frames) != 3 || len(rest) == 0 {
 		t.Fatalf("%d frames, %d bytes left", len(frames), len(rest))
@@ -227,7 +208,8 @@ func TestSampleStream(t *testing.T) {
 }
 
 func TestSampleCapture(t *testing.T) {
-	text := read(t, samples(t), filepath.Join(protocol, "microstation-capture-raw.hex"))
+	dir, _ := decodetest.Expected(t, protocol)
+	text := read(t, dir, "microstation-capture-raw.hex")
 	payload, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
 		t.Fatal(err)

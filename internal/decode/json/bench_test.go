@@ -1,7 +1,6 @@
 package json
 
 import (
-	stdjson "encoding/json"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -49,17 +48,7 @@ func BenchmarkDecode(b *testing.B) {
 
 func BenchmarkScan(b *testing.B) { decodetest.BenchScan(b, usual) }
 
-// BenchmarkEncodingJSON is the obvious way: into a map.
-func BenchmarkEncodingJSON(b *testing.B) {
-	b.SetBytes(int64(len(usual)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var m map[string]any
-		if err := stdjson.Unmarshal(usual, &m); err != nil || len(m) != 5 {
-			b.Fatal(m, err)
-		}
-	}
-}
+func BenchmarkEncodingJSON(b *testing.B) { decodetest.BenchMap(b, usual) }
 
 // BenchmarkGjson is the alternative that the package doc speaks of: validate, then walk, with the same interning,
 // but without flattening, duplicates, bounds and errors with a place.

@@ -1,7 +1,6 @@
 package sl651
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -140,18 +139,9 @@ func TestSplitInPieces(t *testing.T) {
 		Body: []byte("ST 0050600123 H TT 2601010800 Z 10.490 ")})
 	stream := slices.Concat([]byte("www.usr.cn\x01~"), one, one, one[:20], one, []byte{0, 0x7E}, text, text[:30], text, []byte("\r\n"), one)
 	for size := 1; size < 120; size++ {
-		var rest []byte
-		counts := map[string]int{}
-		for piece := stream; len(piece) > 0; {
-			n := min(size, len(piece))
-			frames, left := Split(append(rest, piece[:n]...))
-			for _, f := range frames {
-				counts[string(f)]++
-			}
-			rest, piece = bytes.Clone(left), piece[n:]
-		}
-		if counts[string(one)] != 4 || counts[string(text)] != 2 || len(counts) != 4 || len(rest) != 0 {
-			t.Fatalf("pieces of %d: %d, %d of %d, %q left", size, counts[string(one)], counts[string(text)], len(counts), rest)
+		counts := decodetest.Pieces(t, Split, stream, size)
+		if counts[string(one)] != 4 || counts[string(text)] != 2 || len(counts) != 4 {
+			t.Fatalf("pieces of %d: %d, %d of %d", size, counts[string(one)], counts[string(text)], len(counts))
 		}
 	}
 }

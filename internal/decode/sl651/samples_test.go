@@ -35,32 +35,12 @@ type expected struct {
 	}
 }
 
-func samples(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("SITU_SAMPLES")
-	if dir == "" {
-		t.Skip("not run: no real samples here; set SITU_SAMPLES to their directory")
-	}
-	return dir
-}
-
 func TestSamples(t *testing.T) {
-	dir := samples(t)
-	text, err := os.ReadFile(filepath.Join(dir, "EXPECTED.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(text, &all); err != nil {
-		t.Fatal(err)
-	}
+	dir, entries := decodetest.Expected(t, protocol)
 	n := 0
-	for name, raw := range all {
-		if !strings.HasPrefix(name, protocol+"/") {
-			continue
-		}
+	for name, raw := range entries {
 		n++
-		t.Run(filepath.Base(name), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			var want expected
 			if err := json.Unmarshal(raw, &want); err != nil {
 				t.Fatal(err)
