@@ -25,12 +25,11 @@ func seeded(t *testing.T) *rand.Rand {
 // What stands after payloads were read again is what the newer decoder alone would have given; the same again, and a third
 // version and back, too.
 func TestEndsAsTheNewerDecoderAlone(t *testing.T) {
-	list, arrivals := publishes(seeded(t), 80, 3)
+	list, arrivals := publishes(seeded(t), 50, 2)
 	c, want := newCity(t, version1, list, arrivals, nil), newCity(t, version2, list, arrivals, nil)
-	before := c.rows(t, "SELECT * FROM ~history")
-	c.settle(t)
+	before := c.rows(t, "SELECT * EXCEPT (judgement) FROM ~history")
 	dry := c.run(t, version2, redecode.Options{DryRun: true, Differences: 3})
-	if got := c.rows(t, "SELECT * FROM ~history"); strings.Join(got, "\n") != strings.Join(before, "\n") {
+	if got := c.rows(t, "SELECT * EXCEPT (judgement) FROM ~history"); strings.Join(got, "\n") != strings.Join(before, "\n") {
 		t.Fatal("a dry run changed the history")
 	}
 	done := c.run(t, version2, redecode.Options{})
@@ -72,7 +71,7 @@ func TestKilledAnywhere(t *testing.T) {
 	})
 	deaths := 0
 	for n := 1; ; n++ {
-		m.left, m.after = n, random.IntN(2) == 0
+		m.left, m.after, c.settled = n, random.IntN(2) == 0, false
 		_, err := newRedecoder().Run(t.Context(), c.Store, reread(t, version2), redecode.Options{RetractRefused: true}, quiet)
 		m.left = math.MaxInt
 		if err == nil {
