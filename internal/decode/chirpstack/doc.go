@@ -17,7 +17,7 @@
 //
 // The same uplink sent again (same deduplicationId) has the same time and values, so that history shows it once.
 //
-// Data that no codec decoded is read by the source's profiles (internal/decode/lorawan), by the device profile's name or
+// Data that no codec decoded is read by the source's profiles (docs/sources.md), by the device profile's name or
 // id; without one that fits it is refused as unsupported, with what would help. An uplink without data (MAC commands only)
 // is empty as a heartbeat.
 //

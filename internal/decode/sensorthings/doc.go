@@ -15,7 +15,7 @@
 //   - Unit is the symbol of the Datastream's unitOfMeasurement, in the payload or in a document before it.
 //   - Position is the point of an expanded FeatureOfInterest, else of the Thing's Location.
 //
-// Documents without Observations hold nothing to store; units and names of at most MaxStreams Datastreams are kept from
+// Documents without Observations hold nothing to store; units and names of at most 4096 Datastreams are kept from
 // them. A name that is misspelt (phenonmenonTime) is not there: without time, the arrival counts. No
 // link is followed.
 //

@@ -17,13 +17,13 @@
 //     say it. is_null is a missing value; is_transient asks not to be stored, and is not.
 //   - Unit is the property engUnit of the metric or of its birth. The property Quality flags SourceFault unless it is 192.
 //
-// The Decoder keeps the births of its connection (at most MaxNodes nodes and MaxBytes of names; what was unused longest
-// goes first). NBIRTH begins a session and forgets the node's devices. NDEATH ends it if its bdSeq is the birth's, since
+// The births of a connection are kept (at most 8192 nodes and 32 MiB of names; what was unused longest goes
+// first). NBIRTH begins a session and forgets the node's devices. NDEATH ends it if its bdSeq is the birth's, since
 // the broker may deliver the will of an older session late. seq counts modulo 256 over all messages of a node; the same
 // number again is a redelivery. After a gap, or data before its birth, known aliases go on to be read; a value whose alias
-// is not known leaves with Err, as does one whose data type is not the birth's. Ask then gives the rebirth request (NCMD,
-// Node Control/Rebirth) that a host is to publish; after a gap not before ReorderTimeout has passed without the missing
-// messages (3.0.0, 5.9). Each node is asked at most once in AskEvery. Deaths, STATE and commands hold nothing to store.
+// is not known leaves with Err, as does one whose data type is not the birth's. The gateway then asks the node for its
+// birth (NCMD, Node Control/Rebirth), after a gap not before the time for reordering has passed without the missing
+// messages (3.0.0, 5.9), and each node at most every 30 seconds. Deaths, STATE and commands hold nothing to store.
 //
 // A payload on another topic (situ/v1/{owner}/{thing}/sparkplug) is read as well: a bdSeq beside other metrics makes it a
 // birth, a bdSeq alone a death; its topic stands for the node, and Serial is empty.

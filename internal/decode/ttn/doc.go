@@ -16,7 +16,7 @@
 //     gives it too, with accuracy and altitude in m.
 //   - simulated uplinks carry the quality bit estimated.
 //
-// Bytes that no payload formatter decoded are read by the source's profiles (internal/decode/lorawan), where profile is
+// Bytes that no payload formatter decoded are read by the source's profiles (docs/sources.md), where profile is
 // version_ids' brand/model; without one that fits they are refused as unsupported, with what would help. An uplink without bytes (MAC commands only) is empty as a heartbeat. Joins are empty as birth, downlink events and their
 // acknowledgements as command, other events without values. An uplink_normalized event repeats its uplink and is taken
 // by itself only where it holds normalized_payload. The storage integration's wrapping in result is taken.
