@@ -18,7 +18,7 @@ import (
 
 type redecodeCmd struct {
 	server
-	With           string `help:"Configuration file with the newer sources and plug-ins; default: what runs now." type:"existingfile"`
+	With           string `help:"Configuration file with the newer sources and plug-ins; default: what runs now." type:"path"`
 	Source         string `help:"Only payloads that came by this source; '-' = situ's own topics."`
 	Protocol       string `help:"Only payloads of this protocol."`
 	Thing          string `help:"Only payloads of this Thing, owner/name."`

@@ -23,8 +23,18 @@ import (
 	"github.com/situ-city/situ/pkg/sensor"
 )
 
+// newerPlugins begins the names of directories with the plug-ins of requests, in the data directory.
+const newerPlugins = "redecode-"
+
 // redecoder makes what reads kept payloads again, one run at a time.
 func (p *process) redecoder() *redecode.Redecoder {
+	left, err := filepath.Glob(filepath.Join(p.cfg.Data, newerPlugins+"*")) // of a process that was killed
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		p.logger.Warn("plug-ins of requests that are over stay where they are", "component", "redecode", "err", err)
+	}
 	return redecode.New(redecode.Config{
 		Declare: func(ctx context.Context, d []sensor.Declaration) error {
 			_, err := p.registry.Declare(ctx, d)
@@ -45,7 +55,7 @@ func (p *process) redecode(r *redecode.Redecoder) query.Redecode {
 		}
 		sources := *p.sources.Load()
 		if with != nil {
-			dir, err := os.MkdirTemp("", "situ-redecode-")
+			dir, err := os.MkdirTemp(p.cfg.Data, newerPlugins)
 			if err != nil {
 				return nil, err
 			}
