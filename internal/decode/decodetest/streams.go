@@ -10,8 +10,9 @@ import (
 )
 
 // FuzzSplit checks what cuts a stream into frames: frames and rest lie in the stream in order, no longer than they may
-// be; a stream that comes in two parts, cut anywhere, gives the same frames.
-func FuzzSplit(f *testing.F, p decode.Protocol, split func(stream []byte) (frames [][]byte, rest []byte), longest int) {
+// be; a stream that comes in two parts, cut anywhere, gives the same sound frames. Noise and torn frames may fall into
+// other pieces, since what has not come yet cannot be known.
+func FuzzSplit(f *testing.F, p decode.Protocol, split func(stream []byte) (frames [][]byte, rest []byte), sound func(frame []byte) bool, longest int) {
 	for _, s := range Seeds(f, p) {
 		f.Add(s, len(s)/2)
 		f.Add(slices.Concat(s[:len(s)/2], s, s), len(s))
@@ -34,9 +35,11 @@ func FuzzSplit(f *testing.F, p decode.Protocol, split func(stream []byte) (frame
 			return
 		}
 		first, left := split(stream[:at])
-		second, end := split(append(bytes.Clone(left), stream[at:]...))
-		if !slices.EqualFunc(append(first, second...), whole, bytes.Equal) || !bytes.Equal(end, rest) {
-			t.Fatalf("%q cut at %d gives %q and %q, whole %q; left %q, %q", stream, at, first, second, whole, end, rest)
+		second, _ := split(append(bytes.Clone(left), stream[at:]...))
+		broken := func(frame []byte) bool { return !sound(frame) }
+		parts := slices.DeleteFunc(append(first, second...), broken)
+		if whole = slices.DeleteFunc(whole, broken); !slices.EqualFunc(parts, whole, bytes.Equal) {
+			t.Fatalf("%q cut at %d gives %q, whole %q", stream, at, parts, whole)
 		}
 	})
 }

@@ -88,6 +88,12 @@ func (f *Format) Next(b []byte, from int) (start, end int, closed, ok bool) {
 	return start, limit, closed, true
 }
 
+// Sound reports whether these bytes are a frame as it should be.
+func (f *Format) Sound(frame []byte) bool {
+	n, is := f.Measure(frame)
+	return is == Whole && n == len(frame) && f.Right(frame)
+}
+
 // sound finds the first frame in b, from on, whose end and checksum are right; -1 if there is none.
 func (f *Format) sound(b []byte, from int) int {
 	for tries := 0; tries < maxSound; from++ {

@@ -69,4 +69,4 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-func FuzzSplit(f *testing.F) { decodetest.FuzzSplit(f, Protocol(), Split, maxPacket) }
+func FuzzSplit(f *testing.F) { decodetest.FuzzSplit(f, Protocol(), Split, packets.Sound, maxPacket) }

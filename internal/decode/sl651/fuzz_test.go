@@ -110,4 +110,4 @@ func FuzzNumber(f *testing.F) {
 	})
 }
 
-func FuzzSplit(f *testing.F) { decodetest.FuzzSplit(f, Protocol(), Split, maxFrame) }
+func FuzzSplit(f *testing.F) { decodetest.FuzzSplit(f, Protocol(), Split, format.Sound, maxFrame) }
