@@ -93,6 +93,7 @@ func (m *memory) Publish(_ context.Context, _ bus.LogID, p sensor.Producer, from
 	m.all.Declarations = append(m.all.Declarations, b.Declarations...)
 	m.all.Empties = append(m.all.Empties, b.Empties...)
 	m.all.Gaps = append(m.all.Gaps, b.Gaps...)
+	m.all.Payloads = append(m.all.Payloads, b.Payloads...)
 	return nil
 }
 
