@@ -122,7 +122,15 @@ func (c *Catalogue) Mean(protocol, name string) (Meaning, bool) {
 			}
 		}
 		head, rest, nested := strings.Cut(name, ".")
-		if !nested || !container(head) {
+		if !nested {
+			return Meaning{}, false
+		}
+		if kind := unaddressed(head); kind != head { // a probe of this kind may mean something of its own
+			if m, ok := c.mean(protocol, kind+"."+rest); ok {
+				return m, true
+			}
+		}
+		if !container(head) {
 			return Meaning{}, false
 		}
 		name = rest

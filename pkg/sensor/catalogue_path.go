@@ -10,10 +10,14 @@ var containers = map[string]struct{}{
 	"object": {}, "state": {}, "status": {}, "params": {}, "properties": {}, "metrics": {}, "fields": {},
 	"bme280": {}, "bmp280": {}, "bme680": {}, "sht30": {}, "sht31": {}, "sht3x": {}, "sht4x": {}, "am2301": {}, "dht22": {}, "dht11": {}, "si7021": {},
 	"htu21": {}, "aht2x": {}, "scd30": {}, "scd40": {}, "pms5003": {}, "sds0x1": {}, "sps30": {}, "bh1750": {}, "tsl2561": {},
+	"scd41": {}, "scd4x": {}, "mhz19b": {}, "sgp30": {}, "ccs811": {}, "ens160": {}, "vindriktning": {}, "hm330x": {},
+	"shtc3": {}, "sht1x": {}, "hdc1080": {}, "htu31d": {}, "am2320": {}, "dht12": {}, "aht10": {}, "aht20": {}, "bmp3xx": {}, "dps310": {}, "ms5611": {},
+	"veml7700": {}, "max44009": {},
 }
 
 // container tells whether a member in front of a name says nothing of what the value is: a word of those, or a number.
 func container(head string) bool {
+	head = unaddressed(head)
 	if strings.Trim(head, "0123456789") == "" {
 		return true
 	}
@@ -24,6 +28,17 @@ func container(head string) bool {
 	key, _ := fold(room[:0], head)
 	_, ok := containers[string(key)]
 	return ok
+}
+
+// unaddressed cuts off what tells one sensor of a kind from the others: its number, or its address on the bus, in
+// hexadecimal digits (DS18B20-1, BME280-77, SHT3X-0x44).
+func unaddressed(head string) string {
+	kind, address, ok := strings.Cut(head, "-")
+	if address = strings.TrimPrefix(address, "0x"); !ok || kind == "" || len(address) < 1 || len(address) > 2 ||
+		strings.Trim(address, "0123456789abcdefABCDEF") != "" {
+		return head
+	}
+	return kind
 }
 
 // leastNumbered is how many letters a name has at least before a number behind it is only its number: co_2 is not the

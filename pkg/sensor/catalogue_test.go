@@ -243,3 +243,19 @@ func BenchmarkCatalogueLookup(b *testing.B) {
 		}
 	}
 }
+
+func TestMeanOfAddressedChips(t *testing.T) {
+	c, err := LoadCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]PropertyCode{
+		"DS18B20-1.Temperature": "probe_temperature", "SHT3X-0x44.Humidity": "humidity", "BME280-77.Pressure": "pressure",
+		"fridge-1.Temperature": "", "BME280-zz.Pressure": "",
+	} {
+		m, ok := c.Mean("tasmota", name)
+		if ok != (want != "") || ok && m.Property.Code != want {
+			t.Errorf("%s: %v, want %q", name, m.Property, want)
+		}
+	}
+}

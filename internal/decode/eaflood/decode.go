@@ -93,14 +93,25 @@ func alone(w *doc.Walk, v gjson.Result) {
 		if qualifier != "" {
 			key += "/" + title(qualifier)
 		}
-		value(w, key, strings.Replace(rest[strings.LastIndexByte(rest, '-')+1:], "_", "/", 1), v)
+		value(w, key, unitIn(rest[strings.LastIndexByte(rest, '-')+1:]), v)
 		return
 	}
 	w.Refuse("measure", v, fmt.Errorf("%.80q names no parameter: %w", name, decode.ErrMalformed))
 }
 
+// unitIn spells the unit of an address as the API's documents do: m3_s is m3/s, deg_C is deg C.
+func unitIn(s string) string {
+	if strings.HasPrefix(s, "deg_") {
+		return strings.Replace(s, "_", " ", 1)
+	}
+	return strings.Replace(s, "_", "/", 1)
+}
+
 // title spells a qualifier of an address as the API's documents do: tipping_bucket_raingauge is Tipping Bucket Raingauge.
 func title(s string) string {
+	if s == "downstage" {
+		return "Downstream Stage"
+	}
 	words := strings.Split(s, "_")
 	for i, word := range words {
 		if word != "" && word[0] >= 'a' && word[0] <= 'z' {

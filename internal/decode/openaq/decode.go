@@ -72,6 +72,12 @@ func measurement(w *doc.Walk, v gjson.Result) bool {
 	if id := v.Get("sensorsId"); key == "" && id.Type == gjson.Number {
 		key = "sensor-" + id.Raw
 	}
+	if latest := v.Get("latest"); parameter.IsObject() && latest.IsObject() { // a sensor, not a measurement
+		v = latest
+		if at := v.Get("coordinates"); at.IsObject() {
+			w.Place(at)
+		}
+	}
 	x := v.Get("value")
 	if key == "" || !x.Exists() {
 		return false
@@ -94,6 +100,9 @@ func measurement(w *doc.Walk, v gjson.Result) bool {
 	}
 	if f, err := doc.Number(x); err == nil && (f == -999 || f == -9999) {
 		return true
+	}
+	if unit == "particles/cm³" {
+		unit = "/cm3"
 	}
 	w.Value(key, x, w.Unit(unit))
 	return true

@@ -33,7 +33,7 @@ func walk(w *doc.Walk, root gjson.Result) {
 	case "cmd":
 		w.Nothing(sensor.ReasonCommand)
 		return
-	case "waypoint", "waypoints", "card", "steps", "beacon", "status", "configuration", "dump":
+	case "waypoint", "waypoints", "card", "steps", "beacon", "status", "configuration", "dump", "request":
 		return
 	default:
 		w.Fail("_type", root, fmt.Errorf("%.40q is none of the types with values: %w", kind.Str, decode.ErrUnsupported))

@@ -78,8 +78,16 @@ func unitsOf(root gjson.Result) func(name string) string {
 		return true
 	})
 	return func(name string) string {
-		if strings.HasSuffix(name, "PM2.5") || strings.HasSuffix(name, "PM10") || strings.HasSuffix(name, "PM1") {
-			return "ug/m3"
+		switch {
+		case strings.HasSuffix(name, ".PM2.5"), strings.HasSuffix(name, ".CF2.5"), name == "PM2.5":
+			return "ug/m3" // the name's own dot would hide it
+		case name == "Wifi.RSSI":
+			return "%"
+		case name == "AS3935.Distance":
+			return "km" // of the storm
+		}
+		if unit, known := units[name[strings.LastIndexByte(name, '.')+1:]]; known && unit == "ug/m3" {
+			return unit // its number is no index
 		}
 		last := strings.TrimRight(name, "0123456789")
 		if cut, ok := strings.CutSuffix(last, "."); ok && len(last) < len(name) {

@@ -40,7 +40,7 @@ func walk(w *doc.Walk, root gjson.Result) {
 		return true
 	})
 	root.ForEach(func(key, v gjson.Result) bool {
-		unit := units[key.Str]
+		unit := unitOf(key.Str)
 		switch {
 		case unit == doc.Skip:
 			return true
