@@ -94,7 +94,8 @@ var journeys = []journey{
 	{name: "a name that says its unit, everywhere or in one protocol; the owner's and the payload's word go before it", source: on("eco/a1", "ecowitt"), readings: []decode.Reading{
 		value("tempf", 68), value("baromrelin", 29.92), value("windspeedmph", 10), value("temp1f", 39.2), with(value("tempinf", 20), func(r *decode.Reading) { r.Unit = "Cel" })}},
 	{name: "parts by volume are not mass", source: on("eco/a1", "json"), readings: []decode.Reading{
-		with(value("o3", 40), func(r *decode.Reading) { r.Unit = "ppb" }), value("o3", 80)}},
+		with(value("o3", 40), func(r *decode.Reading) { r.Unit = "ppb" }), value("o3", 80),
+		with(value("hcho", 40), func(r *decode.Reading) { r.Unit = "ppb" }), with(value("battery", 3.6), func(r *decode.Reading) { r.Unit = "V" })}},
 	{name: "an unknown name without auto-register; its neighbour stands", source: on("eco/a1", "json"), readings: []decode.Reading{
 		value("flux", 1), value("humidity", 50)}},
 	{name: "an unknown Thing and an unknown name with auto-register: used at once, declared", auto: true, source: on("me/shed", "json"), readings: []decode.Reading{

@@ -227,7 +227,29 @@ func (n *Normalizer) look(r *decode.Reading) (m meaning) {
 	}
 	found, _ := n.opt.Catalogue.Mean(n.src.Protocol, r.Property)
 	m.property, m.unit = found.Property, found.Unit
+	if other := n.byUnit(found.Property, r.Unit); other != nil {
+		m.property, m.unit = other, ""
+	}
 	return m
+}
+
+// byUnit finds what a name means where its unit measures something else than the catalogue's: NO2 in ppb is no2_ppb, a
+// battery in V its voltage. nil = the name's own meaning stands.
+func (n *Normalizer) byUnit(p *sensor.ObservedProperty, unit string) *sensor.ObservedProperty {
+	if p == nil || unit == "" {
+		return nil
+	}
+	if _, err := conversion(unit, p.Unit); err == nil {
+		return nil
+	}
+	for _, kind := range [...]sensor.PropertyCode{"_ppb", "_ppm", "_voltage", "_percent"} {
+		if other, ok := n.opt.Catalogue.ByCode(p.Code + kind); ok {
+			if _, err := conversion(unit, other.Unit); err == nil {
+				return other
+			}
+		}
+	}
+	return nil
 }
 
 // better prefers what an owner declared, then what has a property.

@@ -190,12 +190,12 @@ func (d *Decoder) raw(root gjson.Result, e *event) {
 }
 
 func (d *Decoder) object(object gjson.Result) {
-	if !d.Place(object) {
+	if !d.PlaceWithin(object) {
 		d.Flatten("", object, nil)
 		return
 	}
 	d.Flatten("", object, func(name string) string {
-		if doc.IsPlace(name) {
+		if doc.InPlace(name) {
 			return doc.Skip
 		}
 		return ""

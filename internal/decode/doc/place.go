@@ -29,6 +29,47 @@ func (w *Walk) Place(object gjson.Result) bool {
 	return true
 }
 
+// maxWithin bounds how deep PlaceWithin looks.
+const maxWithin = 4
+
+// PlaceWithin is Place, but where an object has no pair of its own the first that stands in an object inside it counts
+// (gps_1: {latitude, longitude}, as decoders of LoRaWAN frames have it). InPlace then tells its members by flattened name.
+func (w *Walk) PlaceWithin(object gjson.Result) bool {
+	if !object.IsObject() {
+		return false
+	}
+	return w.Place(object) || w.within(w.Members(object), maxWithin)
+}
+
+func (w *Walk) within(m Members, depth int) bool {
+	for depth > 0 && m.Next() {
+		v := m.Value()
+		if !v.IsObject() {
+			continue
+		}
+		var lon, lat gjson.Result
+		for inner := m.Members(); inner.Next(); {
+			switch placeOf(inner.Name()) {
+			case 'o':
+				lon = inner.Value()
+			case 'a':
+				lat = inner.Value()
+			}
+		}
+		if lon.Exists() && lat.Exists() {
+			w.At(lon, lat)
+			return true
+		}
+		if w.within(m.Members(), depth-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// InPlace is IsPlace for the last part of a flattened name.
+func InPlace(name string) bool { return IsPlace(name[strings.LastIndexByte(name, '.')+1:]) }
+
 // At puts a position into Base, or adds a Reading with Err if the two are none. Both null leaves Base as it is.
 func (w *Walk) At(lon, lat gjson.Result) {
 	p, ok, err := Position(lon, lat)

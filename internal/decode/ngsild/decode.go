@@ -117,7 +117,7 @@ func valueOf(v gjson.Result) gjson.Result {
 	if !v.IsObject() {
 		return v
 	}
-	for _, name := range [...]string{"value", "object"} {
+	for _, name := range [...]string{"value", "object", "valueList"} {
 		if x := v.Get(name); x.Exists() {
 			v = x
 			break
@@ -210,7 +210,27 @@ func (d *Decoder) attribute(name string, v gjson.Result) {
 		}
 		d.Base.Time = ms
 	}
-	d.Value(name, valueOf(v), d.code(first(v, "unitCode", "metadata.unitCode.value").Str))
+	unit := d.code(first(v, "unitCode", "metadata.unitCode.value").Str)
+	if history := v.Get("values"); history.IsArray() && !v.Get("value").Exists() {
+		d.history(name, history, unit)
+		return
+	}
+	d.Value(name, valueOf(v), unit)
+}
+
+// history adds [value, time] pairs: the simplified temporal representation (4.5.9).
+func (d *Decoder) history(name string, pairs gjson.Result, unit string) {
+	pairs.ForEach(func(_, pair gjson.Result) bool {
+		at := pair.Get("1")
+		ms, err := d.moment(at)
+		if err != nil {
+			d.Refuse(name, at, err)
+			return true
+		}
+		d.Base.Time = ms
+		d.Value(name, pair.Get("0"), unit)
+		return !d.Failed()
+	})
 }
 
 func first(v gjson.Result, paths ...string) (x gjson.Result) {

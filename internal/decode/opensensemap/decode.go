@@ -69,13 +69,24 @@ func sensor(w *doc.Walk, s gjson.Result) {
 	}
 }
 
-// measurement reads {sensor, value, createdAt, location}.
+// measurement reads {sensor, value, createdAt, location}, or a row of the download: {sensorId, boxId, lat, lon, ...}.
 func measurement(w *doc.Walk, v gjson.Result) {
 	key := v.Get("sensor").Str
 	if key == "" {
+		key = v.Get("sensorId").Str
+	}
+	if key == "" {
 		key = "value"
 	}
-	place(w, v.Get("location"))
+	w.Base.Serial = id(w, v.Get("boxId"))
+	if phenomenon := v.Get("phenomenon").Str; phenomenon != "" && len(phenomenon) <= doc.MaxKey {
+		key = phenomenon
+	}
+	if at := v.Get("location"); at.Exists() {
+		place(w, at)
+	} else {
+		w.Place(v)
+	}
 	if moment(w, key, v.Get("createdAt")) {
 		w.Value(key, v.Get("value"), w.Unit(v.Get("unit").Str))
 	}

@@ -109,12 +109,12 @@ func (d *Decoder) telemetry(v gjson.Result) {
 }
 
 func (d *Decoder) values(object gjson.Result) {
-	if !d.Place(object) {
+	if !d.PlaceWithin(object) {
 		d.Flatten("", object, nil)
 		return
 	}
 	d.Flatten("", object, func(name string) string {
-		if doc.IsPlace(name) {
+		if doc.InPlace(name) {
 			return doc.Skip
 		}
 		return ""

@@ -176,10 +176,10 @@ func (d *Decoder) raw(ids gjson.Result, u *uplink) {
 }
 
 func (d *Decoder) decoded(object gjson.Result, measured bool) {
-	if d.Place(object) {
+	if d.PlaceWithin(object) {
 		measured = true
 		d.Flatten("", object, func(name string) string {
-			if doc.IsPlace(name) {
+			if doc.InPlace(name) {
 				return doc.Skip
 			}
 			return ""

@@ -11,7 +11,7 @@
 //     within seconds, so a gateway's clock more than 5 minutes away from the network server's received_at is wrong,
 //     and received_at holds; the same where no gateway has a clock.
 //   - Position is uplink_message.locations (GPS in the frame before geolocation before what the user entered in the
-//     console), or a latitude and longitude in the decoded payload itself. Gateways' positions are never the device's.
+//     console), or a latitude and longitude in the decoded payload itself or in a member of it (gps_1). Gateways' positions are never the device's.
 //     Where an uplink gives a position of its own and nothing else, position_fix 1 stands for it; a location_solved event
 //     gives it too, with accuracy and altitude in m.
 //   - simulated uplinks carry the quality bit estimated.
