@@ -2,6 +2,7 @@ package sensorthings
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -26,6 +27,7 @@ type stream struct {
 	name   string // of the observed property
 	unit   string
 	serial string
+	multi  string // of a MultiDatastream: name, unit, name, unit, ..., each with a line end behind it
 }
 
 func (s *stream) key() string {
@@ -70,6 +72,9 @@ func (d *Decoder) DecodeOn(dst []decode.Reading, topic string, payload []byte) (
 	return d.End()
 }
 
+// maxColumns bounds the properties of one MultiDatastream.
+const maxColumns = 64
+
 // maxNested bounds documents expanded inside one another: page, Thing, Datastream, Observation.
 const maxNested = 8
 
@@ -95,7 +100,7 @@ func (d *Decoder) document(v gjson.Result, s stream, depth int) {
 			s = d.look(id)
 		}
 		d.each(list, s, depth)
-	case v.Get("unitOfMeasurement").Exists(), v.Get("observedArea").Exists(), v.Get("Observations").Exists():
+	case v.Get("unitOfMeasurement").Exists(), v.Get("unitOfMeasurements").Exists(), v.Get("observedArea").Exists(), v.Get("Observations").Exists():
 		s = d.learn(v, s)
 		d.each(v.Get("Observations"), s, depth)
 	default: // a Thing, or another document without values
@@ -188,6 +193,9 @@ func (d *Decoder) learn(v gjson.Result, around stream) stream {
 	if u := first(v.Get("unitOfMeasurement"), "symbol", "name").Str; u != "" {
 		s.unit = d.Unit(u)
 	}
+	if names := v.Get("ObservedProperties"); names.IsArray() {
+		s.multi = d.Keep(columns(d, names, v.Get("unitOfMeasurements")))
+	}
 	d.locate(first(v, "Thing.Locations.0.location", "observedArea"))
 	if s.id != "" && (len(d.streams) < MaxStreams || d.streams[s.id] != stream{}) {
 		if d.streams == nil {
@@ -196,6 +204,40 @@ func (d *Decoder) learn(v gjson.Result, around stream) stream {
 		d.streams[s.id] = s
 	}
 	return s
+}
+
+// columns writes the names and units of a MultiDatastream (15-078r6, 9.2) as stream.multi has them; "" = they do not fit.
+func columns(d *Decoder, names, units gjson.Result) string {
+	var b strings.Builder
+	i, fit := 0, true
+	names.ForEach(func(_, name gjson.Result) bool {
+		n := name.Get("name").Str
+		fit = fit && n != "" && len(n) <= doc.MaxKey && !strings.Contains(n, "\n") && i < maxColumns
+		u := first(units.Get(strconv.Itoa(i)), "symbol", "name").Str
+		b.WriteString(n + "\n" + strings.ReplaceAll(d.Unit(u), "\n", " ") + "\n")
+		i++
+		return fit
+	})
+	if !fit {
+		return ""
+	}
+	return b.String()
+}
+
+// result adds a result; that of a MultiDatastream is an array, each element under the name of its own property.
+func (d *Decoder) result(s *stream, v gjson.Result) {
+	if !v.IsArray() || s.multi == "" || len(v.Array()) != strings.Count(s.multi, "\n")/2 {
+		d.Value(s.key(), v, s.unit)
+		return
+	}
+	rest := s.multi
+	v.ForEach(func(_, x gjson.Result) bool {
+		var name, unit string
+		name, rest, _ = strings.Cut(rest, "\n")
+		unit, rest, _ = strings.Cut(rest, "\n")
+		d.Value(name, x, d.Keep(unit))
+		return !d.Failed()
+	})
 }
 
 func first(v gjson.Result, names ...string) (x gjson.Result) {
@@ -241,7 +283,7 @@ func (d *Decoder) observation(v gjson.Result, s stream) {
 		d.Refuse(s.key(), v, err)
 		return
 	}
-	d.Value(s.key(), v.Get("result"), s.unit)
+	d.result(&s, v.Get("result"))
 }
 
 // times sets Time and ResultTime.
@@ -321,7 +363,7 @@ func (d *Decoder) dataArray(v gjson.Result, s stream) {
 			d.Base.Time, d.Base.ResultTime = 0, 0
 			d.Refuse(s.key(), row, err)
 		} else {
-			d.Value(s.key(), value, s.unit)
+			d.result(&s, value)
 		}
 		return !d.Failed()
 	})

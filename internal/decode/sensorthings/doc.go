@@ -11,6 +11,7 @@
 //     before it, tells it. Without any of these, "result".
 //   - Serial is the Thing's @iot.id, where it is expanded around it or a Datastream document has told it.
 //   - The result is a number (also in quotes), a boolean, words, or an object or array whose members are flattened.
+//     That of a MultiDatastream whose ObservedProperties are known is a value of each, in the unit of each.
 //   - Time is phenomenonTime, of an interval its end, else resultTime; ResultTime is resultTime.
 //   - Unit is the symbol of the Datastream's unitOfMeasurement, in the payload or in a document before it.
 //   - Position is the point of an expanded FeatureOfInterest, else of the Thing's Location.
