@@ -12,7 +12,8 @@ var unitCodes = map[string]string{
 	"WHR": "W.h", "KWH": "kW.h", "MWH": "MW.h", "JOU": "J", "HTZ": "Hz", "KHZ": "kHz", "MHZ": "MHz",
 	"SEC": "s", "C26": "ms", "MIN": "min", "HUR": "h", "DAY": "d",
 	"LTR": "L", "MLT": "mL", "MTQ": "m3", "MQS": "m3/s", "MQH": "m3/h", "L2": "L/min", "G51": "L/s", "MTK": "m2", "D54": "W/m2",
-	"D10": "S/m", "H61": "mS/cm", "G42": "uS/cm", "Q30": "[pH]", "BQL": "Bq", "A19": "Bq/m3", "D13": "Sv", "NEW": "N",
+	"D10": "S/m", "H61": "mS/cm", "G42": "uS/cm", "Q30": "[pH]", "EA": "1", "A24": "cd/m2", "GL": "g/L", "23": "g/cm3", "CMQ": "cm3", "KVA": "kV.A", "KVR": "kV.A{reactive}", "D44": "V.A{reactive}", "PA": "Pa",
+	"BQL": "Bq", "A19": "Bq/m3", "D13": "Sv", "NEW": "N",
 }
 
 // descriptions are attributes of the smart data models that say what an entity is, not what it measured.

@@ -9,8 +9,12 @@ import (
 	"github.com/situ-city/situ/internal/decode/doc"
 )
 
+const protocol = "opensensemap"
+
 // Protocol is this package's entry in the list of protocols.
-func Protocol() decode.Protocol { return doc.Protocol("opensensemap", walk) }
+func Protocol() decode.Protocol {
+	return decode.Protocol{Name: protocol, New: func(s decode.Settings) (decode.Decoder, error) { return New(s) }}
+}
 
 var errKind = fmt.Errorf("neither a box nor measurements: %w", decode.ErrUnsupported)
 
