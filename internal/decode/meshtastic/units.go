@@ -11,7 +11,7 @@ var units = map[string]string{
 	"pm10_standard": "ug/m3", "pm25_standard": "ug/m3", "pm100_standard": "ug/m3", "co2": "[ppm]",
 	"pm10_environmental": "ug/m3", "pm25_environmental": "ug/m3", "pm100_environmental": "ug/m3",
 	"voltage_ch1": "V", "voltage_ch2": "V", "voltage_ch3": "V", "current_ch1": "mA", "current_ch2": "mA", "current_ch3": "mA",
-	"gas_resistance": "MOhm", "iaq": "1", "uv_lux": "lx", "ir_lux": "lx",
+	"gas_resistance": "MOhm", "radiation": "uR/h", "iaq": "1", "uv_lux": "lx", "ir_lux": "lx",
 	"altitude": "m", "ground_speed": "km/h", "ground_track": doc.Skip, "PDOP": doc.Skip, "HDOP": doc.Skip, "VDOP": doc.Skip, "time": doc.Skip, "latitude_i": doc.Skip, "longitude_i": doc.Skip,
 }
 
